@@ -1,0 +1,1 @@
+"""The ways in: HTTP routes and the command line."""

@@ -1,0 +1,1 @@
+"""What ships with the product: standards pack, layer catalogue and the sample city recipe."""

@@ -1,0 +1,1 @@
+"""Pure computation: frames and arrays in, frames and arrays out."""

@@ -1,0 +1,1 @@
+"""Data at rest: the only package that knows SQL and file formats."""

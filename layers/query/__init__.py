@@ -1,0 +1,1 @@
+"""SELECT statements shared by the command line and the HTTP routes."""

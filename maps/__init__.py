@@ -1,0 +1,1 @@
+"""What people see: styles, pages to share and the web front end."""
