@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
+
+    import pandas as pd
 
 Geometries = np.ndarray[Any, np.dtype[np.object_]]
 Lines = np.ndarray[Any, np.dtype[np.int64]]
