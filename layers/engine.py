@@ -93,12 +93,10 @@ def _prepare(engine: Engine, settings: Settings, role: Role) -> None:
     def take_role(connection: Any, _record: object) -> None:
         _take_role(connection, settings, role)
 
-    @event.listens_for(engine, "handle_error")
-    def translate(context: ExceptionContext) -> None:
+    @event.listens_for(engine, "handle_error", retval=True)
+    def translate(context: ExceptionContext) -> OneMapError | None:
         found = context.sqlalchemy_exception or context.original_exception
-        ours = translate_error(found, private=settings.is_private)
-        if ours is not None:
-            context.chained_exception = ours
+        return translate_error(found, private=settings.is_private)
 
 
 def _take_role(connection: Any, settings: Settings, role: Role) -> None:
