@@ -104,6 +104,10 @@ class Batch:
         Gives the text of row ``i`` of this batch for the quarantine.
     rejected
         Rows the reader itself had to refuse (wrong number of fields, undecodable text); not part of ``frame``.
+    geometry_faults
+        Why a geometry could not be read, by row of this batch: reason code and what was found.
+    closed_rings
+        Rows of this batch whose polygon had to be closed on reading.
     """
 
     frame: pd.DataFrame
@@ -111,6 +115,8 @@ class Batch:
     line: Lines
     raw: Callable[[int], str]
     rejected: list[Reject] = field(default_factory=list)
+    geometry_faults: dict[int, tuple[str, str]] = field(default_factory=dict)
+    closed_rings: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
