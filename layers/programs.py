@@ -168,6 +168,7 @@ def explain(text: str) -> str:
 
 
 def hint_for(text: str) -> str:
+    """Return the next step after PostgreSQL's complaint."""
     if "No space left" in text or "Disk quota" in text:
         return "The disk is full: free space there, or set ONEMAP_HOME to a folder on another disk."
     if "Permission denied" in text:
