@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import shapely
 
+from geo.arrays import group_rows
 from geo.network import CONNECTOR, Network
 from geo.units import BoolArray, Int32Array, IntArray, ObjectArray, to_mm
 from geo.walls import OUTSIDE
@@ -90,12 +91,15 @@ class Ways:
         Lines no link may cross, walls included.
     max_link_m
         Farthest a point may lie from its way, metres.
+    outline_reach_m
+        A way this near to the outline of a large site enters it, metres.
     """
 
     network: Network
     is_walkable: BoolArray
     barriers: Barriers
     max_link_m: float = MAX_LINK_M
+    outline_reach_m: float = OUTLINE_REACH_M
 
 
 @dataclass(slots=True)
@@ -138,7 +142,7 @@ def _foot(geometry: ObjectArray, line: ObjectArray) -> tuple[ObjectArray, Object
     return segment, np.asarray(shapely.get_point(segment, -1), dtype=object)
 
 
-def _link_nearest(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntArray, best: _Best) -> None:
+def _link_nearest(geometry: ObjectArray, rows: Int32Array, ways: Ways, edges: IntArray, best: _Best) -> None:
     """Fill `best` of `rows` with the nearest of `edges`; the lowest edge where several are equally near."""
     tree = shapely.STRtree(ways.network.edge_line[edges])
     for start in range(0, rows.shape[0], _CHUNK):
@@ -150,7 +154,7 @@ def _link_nearest(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntA
         _store(geometry, mine[hit], ways.network, edges[lowest[hit]], best)
 
 
-def _store(geometry: ObjectArray, rows: IntArray, network: Network, edge: IntArray, best: _Best) -> None:
+def _store(geometry: ObjectArray, rows: Int32Array, network: Network, edge: IntArray, best: _Best) -> None:
     line = network.edge_line[edge]
     _, foot = _foot(geometry[rows], line)
     best.edge[rows] = edge
@@ -158,7 +162,7 @@ def _store(geometry: ObjectArray, rows: IntArray, network: Network, edge: IntArr
     best.off_m[rows] = shapely.distance(geometry[rows], line)
 
 
-def _relink_blocked(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntArray, best: _Best) -> None:
+def _relink_blocked(geometry: ObjectArray, rows: Int32Array, ways: Ways, edges: IntArray, best: _Best) -> None:
     """Give every row of `rows` the nearest of `edges` it can reach without crossing a barrier, or none."""
     network = ways.network
     tree = shapely.STRtree(network.edge_line[edges])
@@ -200,11 +204,9 @@ def link_points(geometry: ObjectArray, zone: Int32Array, *, ways: Ways) -> Links
     network = ways.network
     count = geometry.shape[0]
     best = _Best(np.full(count, -1, dtype=np.int32), np.zeros(count), np.zeros(count))
-    by_zone = np.argsort(zone, kind="stable")
     edge_order = np.argsort(network.edge_zone, kind="stable")
     edge_zones = network.edge_zone[edge_order]
-    values, starts = np.unique(zone[by_zone], return_index=True)
-    for value, rows in zip(values, np.split(by_zone, starts[1:]), strict=True):
+    for value, rows in group_rows(zone):
         first, last = np.searchsorted(edge_zones, [value, value + 1])
         edges = np.sort(edge_order[first:last])
         edges = edges[ways.is_walkable[edges]]
@@ -273,7 +275,7 @@ def link_sites(geometry: ObjectArray, zone: Int32Array, *, ways: Ways, gate_poin
     is_site = np.isin(shapely.get_type_id(geometry), (3, 6))
     points = np.flatnonzero(~is_site)
     sites = np.flatnonzero(is_site)
-    site, gates = _gates_of(geometry[sites], gate_point)
+    site, gates = _gates_of(geometry[sites], gate_point, ways.outline_reach_m)
     owner = np.concatenate([points, sites[site]])
     entrance = np.concatenate([geometry[points], gate_point[gates]])
     at_points = _entrances(owner, link_points(entrance, zone[owner], ways=ways))
@@ -284,11 +286,11 @@ def link_sites(geometry: ObjectArray, zone: Int32Array, *, ways: Ways, gate_poin
     return _join([at_points, crossed, nearest])
 
 
-def _gates_of(site: ObjectArray, gate_point: ObjectArray) -> tuple[IntArray, IntArray]:
+def _gates_of(site: ObjectArray, gate_point: ObjectArray, reach_m: float) -> tuple[IntArray, IntArray]:
     if site.shape[0] == 0 or gate_point.shape[0] == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     outline = shapely.boundary(site)
-    found = shapely.STRtree(gate_point).query(outline, predicate="dwithin", distance=OUTLINE_REACH_M)
+    found = shapely.STRtree(gate_point).query(outline, predicate="dwithin", distance=reach_m)
     return found[0], found[1]
 
 
@@ -305,7 +307,7 @@ def _cross_outlines(geometry: ObjectArray, sites: IntArray, zone: Int32Array, wa
         return _NO_ENTRANCES
     outline = np.asarray(shapely.boundary(geometry[sites]), dtype=object)
     tree = shapely.STRtree(network.edge_line[edges])
-    which, near = tree.query(outline, predicate="dwithin", distance=OUTLINE_REACH_M)
+    which, near = tree.query(outline, predicate="dwithin", distance=ways.outline_reach_m)
     same_zone = network.edge_zone[edges[near]] == zone[sites[which]]
     which, near = which[same_zone], near[same_zone]
     line = network.edge_line[edges[near]]

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geo import search
+from geo.arrays import group_rows
 from geo.costs import WalkProfile, cost_edges
 from geo.errors import RequestError
 from geo.link import Entrances, Links
@@ -224,7 +225,7 @@ def _search_type(walk: Walk, homes: Homes, home_off_ms: IntArray, seeds: Seeds, 
         desk.heap_node,
     )
     answer = np.full(homes.zone.shape[0], _NONE, dtype=np.uint64)
-    for zone, rows in _by_zone(homes.zone):
+    for zone, rows in group_rows(homes.zone):
         touched = 0
         if zone != OUTSIDE:
             touched = _search_compound(walk, zone, bound_ms, desk)
@@ -269,13 +270,6 @@ def _search_compound(walk: Walk, zone: int, bound_ms: int, desk: _Desk) -> int:
             desk.heap_node,
         )
     )
-
-
-def _by_zone(zone: Int32Array) -> list[tuple[int, Int32Array]]:
-    """Return the rows of every zone that occurs."""
-    order = np.argsort(zone, kind="stable").astype(np.int32)
-    values, starts = np.unique(zone[order], return_index=True)
-    return [(int(v), rows) for v, rows in zip(values, np.split(order, starts[1:]), strict=True)]
 
 
 def _split_answer(answer: npt.NDArray[np.uint64]) -> Reach:

@@ -11,6 +11,8 @@ labels count for homes of that compound alone. So nobody walks through an estate
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -18,7 +20,7 @@ from numba import njit
 from geo.units import Int32Array, IntArray, UInt32Array
 
 UInt64Array = npt.NDArray[np.uint64]
-Whole = int | np.integer[npt.NBitBase]
+Whole = int | np.integer[Any]
 """A whole number, Python's or NumPy's."""
 
 _NONE = np.uint64(0xFFFFFFFFFFFFFFFF)

@@ -1,0 +1,209 @@
+"""Carry buildings, residents and areas from the store into arrays, linked to the network.
+
+Everything here is static between loads: it is written once per state of the layers it comes from and memory-mapped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geo.errors import NotReady
+from geo.gaps import NO_COUNT, AreaTree
+from geo.link import Links, Ways, link_points
+from geo.units import Int32Array, IntArray, ObjectArray
+from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
+from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, whole_numbers
+from layers.tables import COUNT_COLUMNS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+HOME_LAYERS = ("buildings", "population", "areas")
+
+
+@dataclass(frozen=True)
+class Buildings:
+    """The housing layer as arrays, in the order of store ids.
+
+    Attributes
+    ----------
+    building_id
+        Store ids, ascending, shape (n,).
+    zone
+        Compound number each lies in, -1 outside, shape (n,).
+    deepest
+        Row of the deepest area holding the representative point, -1 for none, shape (n,).
+    dwellings
+        Dwellings, 0 where not given, shape (n,).
+    counts
+        People columns as whole numbers, -1 where not given, shape (n, columns of `COUNT_COLUMNS`).
+    start_wkb, start_ptr
+        Where walks start, metric CRS: the entrance, else the footprint or point.
+    key
+        Name of the bundle this came from.
+    """
+
+    building_id: IntArray
+    zone: Int32Array
+    deepest: Int32Array
+    dwellings: IntArray
+    counts: npt.NDArray[np.int32]
+    start_wkb: npt.NDArray[np.uint8]
+    start_ptr: IntArray
+    key: str
+
+    @cached_property
+    def start(self) -> ObjectArray:
+        """Return where walks start: points or footprints in the metric CRS, shape (n,)."""
+        return unpack_geometry(self.start_wkb, self.start_ptr)
+
+    def people_columns(self) -> dict[str, IntArray]:
+        """Return the people columns by name, -1 where not given."""
+        return {name: self.counts[:, number].astype(np.int64) for number, name in enumerate(COUNT_COLUMNS)}
+
+
+def list_home_sources(connection: Connection, streetscape: Streetscape) -> dict[str, Any]:
+    """Return everything the building arrays depend on."""
+    stamps = fetch_stamps(connection)
+    return {"streets": streetscape.made_from, "stamps": {layer: stamps.get(layer) for layer in HOME_LAYERS}}
+
+
+def load_buildings(connection: Connection, streetscape: Streetscape, cache_dir: Path) -> Buildings:
+    """Return the buildings as they are now, prepared at most once per state of the layers.
+
+    Parameters
+    ----------
+    connection
+        An open connection; reads only.
+    streetscape
+        The compiled network they belong to.
+    cache_dir
+        Folder for compiled arrays.
+
+    Raises
+    ------
+    NotReady
+        No buildings are loaded.
+    """
+    key = make_key(list_home_sources(connection, streetscape))
+    arrays = find_bundle(cache_dir / "buildings", key)
+    if arrays is None:
+        arrays = save_bundle(cache_dir / "buildings", key, _compile(connection, streetscape))
+    return Buildings(**{name: np.asarray(array) for name, array in arrays.items()}, key=key)
+
+
+def _compile(connection: Connection, streetscape: Streetscape) -> Arrays:
+    names = ("id", "geom", "entrance", "dwellings", *COUNT_COLUMNS)
+    found = fetch_columns(
+        connection,
+        "SELECT b.id, ST_AsBinary(b.geom), ST_AsBinary(b.entrance), b.dwellings, coalesce(r.people, b.people), "
+        "r.a00_02, r.a03_05, r.a06_11, r.a12_14, r.a15_17, r.a18_59, r.a60_64, r.a65_79, r.a80_up, r.floating, "
+        "r.living_alone_60_up, r.new_employment, coalesce(r.households, b.households), r.dual_earner_households "
+        "FROM onemap.building b LEFT JOIN onemap.resident_group r ON r.building_id = b.id "
+        "WHERE b.valid_to IS NULL ORDER BY b.id",
+        names,
+    )
+    if found["id"].shape[0] == 0:
+        raise NotReady("no buildings are loaded", hint="onemap load buildings FILE")
+    geometry = from_wkb(found["geom"])
+    entrance = from_wkb(found["entrance"])
+    inside = np.asarray(shapely.point_on_surface(geometry), dtype=object)
+    start = np.where(shapely.is_missing(entrance), geometry, entrance)
+    metric = project(start, streetscape.network.metric_crs)
+    inside_m = project(inside, streetscape.network.metric_crs)
+    packed = pack_geometry(metric)
+    return {
+        "building_id": whole_numbers(found["id"]),
+        "zone": streetscape.walls.find_zones(inside_m),
+        "deepest": find_deepest(inside, fetch_areas(connection)),
+        "dwellings": whole_numbers(found["dwellings"]),
+        "counts": np.stack([whole_numbers(found[c], missing=NO_COUNT) for c in COUNT_COLUMNS], axis=1).astype(np.int32),
+        "start_wkb": packed["wkb"],
+        "start_ptr": packed["wkb_ptr"],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """The tree of areas with its polygons (WGS-84), parents before children."""
+
+    tree: AreaTree
+    polygon: ObjectArray
+
+
+def fetch_areas(connection: Connection) -> Areas:
+    """Return the tree of areas; empty where none are loaded."""
+    names = ("code", "name", "level", "parent_code", "depth", "geom")
+    found = fetch_columns(
+        connection,
+        "SELECT code, name, coalesce(level, 'level ' || depth), parent_code, depth, ST_AsBinary(geom) "
+        "FROM onemap.area WHERE valid_to IS NULL ORDER BY depth, code, id",
+        names,
+    )
+    code = tuple(str(c) for c in found["code"])
+    row_of = {c: row for row, c in reversed(list(enumerate(code)))}
+    parent = np.array(
+        [row_of.get(str(p), -1) if p is not None else -1 for p in found["parent_code"]], dtype=np.int64
+    ).reshape(-1)
+    tree = AreaTree(
+        code=code,
+        name=tuple(found["name"]),
+        level=tuple(str(v) for v in found["level"]),
+        parent=parent,
+        depth=whole_numbers(found["depth"]),
+    )
+    return Areas(tree, from_wkb(found["geom"]))
+
+
+def find_deepest(point: ObjectArray, areas: Areas) -> Int32Array:
+    """Return the row of the deepest area holding each point, the lowest code on a tie, -1 for none.
+
+    Parameters
+    ----------
+    point
+        Points, WGS-84, shape (n,).
+    areas
+        The areas, sorted by depth and code.
+    """
+    deepest = np.full(point.shape[0], -1, dtype=np.int32)
+    if areas.polygon.shape[0] == 0 or point.shape[0] == 0:
+        return deepest
+    shapely.prepare(areas.polygon)
+    which, area = shapely.STRtree(areas.polygon).query(point, predicate="intersects")
+    # the deepest first, then the lowest code, which is the lowest row of a depth
+    order = np.lexsort((area, -areas.tree.depth[area], which))
+    first, start = np.unique(which[order], return_index=True)
+    deepest[first] = area[order][start]
+    return deepest
+
+
+def load_home_links(buildings: Buildings, *, ways: Ways, kind: str, cache_dir: Path) -> Links:
+    """Return the links of all buildings for one kind of walker, computed at most once.
+
+    Parameters
+    ----------
+    buildings
+        What to link.
+    ways
+        Edges the walker may use, barriers and distances.
+    kind
+        Name of the kind of walker: profiles that may use the same edges share it.
+    cache_dir
+        Folder for compiled arrays.
+    """
+    key = make_key({"buildings": buildings.key, "kind": kind, "max_link_m": ways.max_link_m})
+    arrays = find_bundle(cache_dir / "links", key)
+    if arrays is None:
+        links = link_points(buildings.start, buildings.zone, ways=ways)
+        arrays = save_bundle(
+            cache_dir / "links", key, {"edge": links.edge, "place_mm": links.place_mm, "off_mm": links.off_mm}
+        )
+    return Links(**{name: np.asarray(array) for name, array in arrays.items()})

@@ -1,0 +1,293 @@
+"""Carry streets, compounds, gates and barriers from the store into the compiled network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, LiteralString
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from psycopg import sql
+from pyproj import Transformer
+from sqlalchemy import select
+
+from geo.errors import NotReady
+from geo.link import Barriers, split_long_barriers
+from geo.network import Gates, Network, Streets, build_network
+from geo.units import ObjectArray
+from geo.walkable import classify_streets
+from geo.walls import Walls
+from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
+from layers.metric import fetch_metric_crs
+from layers.tables import SCHEMA, layer_version, reference_layer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+ENGINE_FILES = ("network.py", "topology.py", "walls.py", "walkable.py", "link.py", "units.py")
+"""Modules of geo whose change makes compiled arrays stale."""
+
+
+@dataclass(frozen=True)
+class Streetscape:
+    """The compiled network and what bounds links to it.
+
+    Attributes
+    ----------
+    network
+        The compiled network.
+    walls
+        Enforced compounds in the metric CRS.
+    gate_point
+        All gates as points in the metric CRS, attached or not.
+    barrier_line
+        Walls, banks and railways as short lines in the metric CRS.
+    made_from
+        Versions and settings it was compiled from.
+    """
+
+    network: Network
+    walls: Walls
+    gate_point: ObjectArray
+    barrier_line: ObjectArray
+    made_from: dict[str, Any]
+
+    @cached_property
+    def barriers(self) -> Barriers:
+        """Return what no link may cross, indexed."""
+        return Barriers(self.barrier_line)
+
+
+def fetch_versions(connection: Connection) -> dict[str, int]:
+    """Return the version of every loaded layer."""
+    rows = connection.execute(select(layer_version.c.layer, layer_version.c.version))
+    return {layer: int(version) for layer, version in rows}
+
+
+def fetch_stamps(connection: Connection) -> dict[str, str]:
+    """Return for every layer a text that no other state of it has, in this database or another."""
+    rows = connection.execute(select(layer_version.c.layer, layer_version.c.version, layer_version.c.changed_at))
+    return {layer: f"{version}@{changed_at.isoformat()}" for layer, version, changed_at in rows}
+
+
+def project(geometry: ObjectArray, metric_crs: str) -> ObjectArray:
+    """Return WGS-84 geometries in the metric CRS.
+
+    Parameters
+    ----------
+    geometry
+        Geometries with longitude first, shape (n,).
+    metric_crs
+        Target CRS, for example ``EPSG:4547``.
+    """
+    transformer = _transformer(metric_crs)
+
+    def move(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+
+    return np.asarray(shapely.transform(geometry, move), dtype=object)
+
+
+@lru_cache(maxsize=8)
+def _transformer(metric_crs: str) -> Transformer:
+    return Transformer.from_crs("EPSG:4326", metric_crs, always_xy=True)
+
+
+def fetch_columns(
+    connection: Connection, query: LiteralString | sql.Composed, names: tuple[str, ...]
+) -> dict[str, npt.NDArray[np.object_]]:
+    """Return the columns of a query as object arrays, fetched in binary.
+
+    Parameters
+    ----------
+    connection
+        An open connection.
+    query
+        A query without parameters whose columns are `names`.
+    names
+        Names to give the columns.
+    """
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise NotReady("the database connection was closed")
+    with driver.cursor(binary=True) as cursor:
+        rows = cursor.execute(query).fetchall()
+    if not rows:
+        return {name: np.empty(0, dtype=object) for name in names}
+    columns = {}
+    for name, values in zip(names, zip(*rows, strict=True), strict=True):
+        column = np.empty(len(values), dtype=object)
+        column[:] = values
+        columns[name] = column
+    return columns
+
+
+def from_wkb(column: npt.NDArray[np.object_]) -> ObjectArray:
+    """Return geometries of a WKB column."""
+    return np.asarray(shapely.from_wkb(column), dtype=object).reshape(-1)
+
+
+def whole_numbers(column: npt.NDArray[np.object_], *, missing: int = 0) -> npt.NDArray[np.int64]:
+    """Return a column as whole numbers with a value for what is missing."""
+    return np.array([missing if v is None else int(v) for v in column], dtype=np.int64)
+
+
+def _fetch_streets(connection: Connection, metric_crs: str) -> Streets:
+    names = ("id", "geom", "highway", "foot", "access", "steps", "wheelchair", "node_a", "node_b")
+    found = fetch_columns(
+        connection,
+        "SELECT id, ST_AsBinary(geom), highway, foot, access, steps, wheelchair, node_a, node_b "
+        "FROM onemap.street WHERE valid_to IS NULL ORDER BY id",
+        names,
+    )
+    if found["id"].shape[0] == 0:
+        raise NotReady("no streets are loaded", hint="onemap load streets FILE")
+    flags, is_private = classify_streets(
+        found["highway"],
+        foot=found["foot"],
+        access=found["access"],
+        steps=found["steps"],
+        wheelchair=found["wheelchair"],
+    )
+    return Streets(
+        street_id=whole_numbers(found["id"]),
+        line=project(from_wkb(found["geom"]), metric_crs),
+        flags=flags,
+        is_private=is_private,
+        node_a=whole_numbers(found["node_a"]),
+        node_b=whole_numbers(found["node_b"]),
+    )
+
+
+def _fetch_walls(connection: Connection, metric_crs: str) -> tuple[Walls, Gates, ObjectArray]:
+    """Return enforced compounds, their gates, and the points of all gates."""
+    gates = fetch_columns(
+        connection,
+        "SELECT g.id, ST_AsBinary(g.geom), c.id, g.opens_to FROM onemap.gate g "
+        "LEFT JOIN LATERAL (SELECT min(id) AS id FROM onemap.compound "
+        "WHERE source_id = g.compound_id AND valid_to IS NULL) c ON true "
+        "WHERE g.valid_to IS NULL ORDER BY g.id",
+        ("id", "geom", "compound", "opens_to"),
+    )
+    compounds = fetch_columns(
+        connection,
+        "SELECT id, ST_AsBinary(geom) FROM onemap.compound c WHERE valid_to IS NULL AND EXISTS "
+        "(SELECT 1 FROM onemap.gate g WHERE g.compound_id = c.source_id AND g.valid_to IS NULL) ORDER BY id",
+        ("id", "geom"),
+    )
+    compound_id = whole_numbers(compounds["id"])
+    walls = Walls(compound_id, project(from_wkb(compounds["geom"]), metric_crs))
+    point = project(from_wkb(gates["geom"]), metric_crs)
+    owner = whole_numbers(gates["compound"], missing=-1)
+    mine = np.isin(owner, compound_id)
+    return (
+        walls,
+        Gates(
+            gate_id=whole_numbers(gates["id"])[mine],
+            point=point[mine],
+            zone=np.searchsorted(compound_id, owner[mine]).astype(np.int32),
+            opens_to_all=np.asarray(gates["opens_to"] == "all", dtype=bool)[mine],
+        ),
+        point,
+    )
+
+
+def fetch_barrier_names(connection: Connection) -> list[str]:
+    """Return the reference layers that no link may cross."""
+    return list(
+        connection.execute(
+            select(reference_layer.c.name).where(reference_layer.c.is_barrier).order_by(reference_layer.c.name)
+        ).scalars()
+    )
+
+
+def _fetch_barriers(connection: Connection, walls: Walls, metric_crs: str) -> ObjectArray:
+    lines = [walls.lines()]
+    tables = connection.execute(
+        select(reference_layer.c.table_name).where(reference_layer.c.is_barrier).order_by(reference_layer.c.name)
+    ).scalars()
+    for name in tables:
+        query = sql.SQL("SELECT ST_AsBinary(geom) FROM {} WHERE valid_to IS NULL ORDER BY id")
+        found = fetch_columns(connection, query.format(sql.Identifier(SCHEMA, name)), ("geom",))
+        lines.append(project(from_wkb(found["geom"]), metric_crs))
+    return split_long_barriers(np.concatenate(lines)).line
+
+
+@lru_cache(maxsize=1)
+def hash_engine() -> str:
+    """Return a hash of the code that compiles networks, so that a new release compiles anew."""
+    package = resources.files("geo")
+    return make_key({name: package.joinpath(name).read_text(encoding="utf-8") for name in ENGINE_FILES})
+
+
+def list_sources(connection: Connection) -> dict[str, Any]:
+    """Return everything the compiled network depends on."""
+    stamps = fetch_stamps(connection)
+    barriers = fetch_barrier_names(connection)
+    wanted = ("streets", "compounds", "gates", *barriers)
+    return {
+        "metric_crs": fetch_metric_crs(connection),
+        "engine": hash_engine(),
+        "barriers": barriers,
+        "stamps": {layer: stamps.get(layer) for layer in wanted},
+    }
+
+
+def load_streetscape(connection: Connection, cache_dir: Path) -> Streetscape:
+    """Return the compiled network of the streets as they are now; compiled at most once per version.
+
+    Parameters
+    ----------
+    connection
+        An open connection; reads only.
+    cache_dir
+        Folder for compiled arrays.
+
+    Raises
+    ------
+    NotReady
+        No streets are loaded.
+    DataError
+        The streets cannot be tied into a network.
+    """
+    made_from = list_sources(connection)
+    key = make_key(made_from)
+    arrays = find_bundle(cache_dir / "network", key)
+    if arrays is None:
+        arrays = save_bundle(cache_dir / "network", key, _compile(connection, made_from["metric_crs"]))
+    return _unpack(arrays, made_from)
+
+
+def _compile(connection: Connection, metric_crs: str) -> Arrays:
+    walls, gates, gate_point = _fetch_walls(connection, metric_crs)
+    network = build_network(_fetch_streets(connection, metric_crs), walls=walls, gates=gates, metric_crs=metric_crs)
+    barrier_line = _fetch_barriers(connection, walls, metric_crs)
+    arrays: Arrays = {f"network_{name}": array for name, array in network.arrays().items()}
+    for name, geometry in (("wall", walls.polygon), ("gate", gate_point), ("barrier", barrier_line)):
+        arrays |= {f"{name}_{part}": array for part, array in pack_geometry(geometry).items()}
+    return arrays
+
+
+def _unpack(arrays: Arrays, made_from: dict[str, Any]) -> Streetscape:
+    # plain views of the mapped files: compiled kernels know arrays, not their subclasses
+    fields = {
+        name.removeprefix("network_"): np.asarray(array)
+        for name, array in arrays.items()
+        if name.startswith("network_")
+    }
+    network = Network(metric_crs=made_from["metric_crs"], **fields)
+    geometry = {
+        name: unpack_geometry(arrays[f"{name}_wkb"], arrays[f"{name}_wkb_ptr"]) for name in ("wall", "gate", "barrier")
+    }
+    return Streetscape(
+        network=network,
+        walls=Walls(network.compound_id, geometry["wall"]),
+        gate_point=geometry["gate"],
+        barrier_line=geometry["barrier"],
+        made_from=made_from,
+    )

@@ -1,0 +1,136 @@
+"""Carry facilities from the store into arrays, with their entrances on the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from geo.errors import NotReady
+from geo.link import Entrances, Links, Ways, link_sites
+from geo.units import Int32Array, IntArray, ObjectArray
+from layers.bundle import find_bundle, make_key, save_bundle
+from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, whole_numbers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from layers.catalog import Pack
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The facilities, in the order of store ids, so that a tie goes to the lowest id.
+
+    Attributes
+    ----------
+    facility_id
+        Store ids, ascending, shape (f,).
+    type
+        Pack codes; None where the type is uncertain, shape (f,).
+    name
+        Names or None, shape (f,).
+    capacity
+        Capacities, not a number where not given, shape (f,).
+    geometry
+        Points or outlines in the metric CRS, shape (f,).
+    zone
+        Compound number each lies in, -1 outside, shape (f,).
+    """
+
+    facility_id: IntArray
+    type: ObjectArray
+    name: ObjectArray
+    capacity: np.ndarray[tuple[int], np.dtype[np.float64]]
+    geometry: ObjectArray
+    zone: Int32Array
+
+    def rows_of(self, code: str, pack: Pack) -> Int32Array:
+        """Return the rows of the facilities that serve a type: those of it and those whose type counts for it.
+
+        Parameters
+        ----------
+        code
+            Pack code wanted, for example ``EDU_PRIMARY``; a nine-year school serves it too.
+        pack
+            The standards pack, whose column ``counts_for`` says so.
+        """
+        codes = [code, *(t.code for t in pack.types if code in t.counts_for.split("|"))]
+        return np.flatnonzero(np.isin(self.type, codes)).astype(np.int32)
+
+
+def fetch_sites(connection: Connection, streetscape: Streetscape) -> Sites:
+    """Return the facilities as they are now.
+
+    Parameters
+    ----------
+    connection
+        An open connection; reads only.
+    streetscape
+        The compiled network they belong to.
+
+    Raises
+    ------
+    NotReady
+        No facilities are loaded.
+    """
+    found = fetch_columns(
+        connection,
+        "SELECT id, type, name, capacity, ST_AsBinary(geom) FROM onemap.facility WHERE valid_to IS NULL ORDER BY id",
+        ("id", "type", "name", "capacity", "geom"),
+    )
+    if found["id"].shape[0] == 0:
+        raise NotReady("no facilities are loaded", hint="onemap load facilities FILE")
+    geometry = project(from_wkb(found["geom"]), streetscape.network.metric_crs)
+    return Sites(
+        facility_id=whole_numbers(found["id"]),
+        type=found["type"],
+        name=found["name"],
+        capacity=np.array([np.nan if c is None else float(c) for c in found["capacity"]]),
+        geometry=geometry,
+        zone=streetscape.walls.find_zones(np.asarray(shapely.point_on_surface(geometry), dtype=object)),
+    )
+
+
+def load_entrances(
+    connection: Connection, sites: Sites, streetscape: Streetscape, *, ways: Ways, kind: str, cache_dir: Path
+) -> Entrances:
+    """Return the entrances of all facilities for one kind of walker, computed at most once.
+
+    Parameters
+    ----------
+    connection
+        An open connection; reads only.
+    sites, streetscape
+        What to link, and to what.
+    ways
+        Edges the walker may use, barriers and distances.
+    kind
+        Name of the kind of walker: profiles that may use the same edges share it.
+    cache_dir
+        Folder for compiled arrays.
+    """
+    key = make_key(
+        {
+            "streets": streetscape.made_from,
+            "facilities": fetch_stamps(connection).get("facilities"),
+            "kind": kind,
+            "max_link_m": ways.max_link_m,
+            "outline_reach_m": ways.outline_reach_m,
+        }
+    )
+    arrays = find_bundle(cache_dir / "entrances", key)
+    if arrays is None:
+        made = link_sites(sites.geometry, sites.zone, ways=ways, gate_point=streetscape.gate_point)
+        links = made.links
+        arrays = save_bundle(
+            cache_dir / "entrances",
+            key,
+            {"facility": made.facility, "edge": links.edge, "place_mm": links.place_mm, "off_mm": links.off_mm},
+        )
+    links = Links(*(np.asarray(arrays[name]) for name in ("edge", "place_mm", "off_mm")))
+    return Entrances(np.asarray(arrays["facility"]), links)
