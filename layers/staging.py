@@ -76,7 +76,6 @@ _SENT_AS: tuple[tuple[type[Any], str], ...] = (
     (Boolean, "bool"),
     (DateTime, "timestamptz"),
     (Date, "date"),
-    (ARRAY, "text[]"),
     (Text, "text"),
 )
 
@@ -283,6 +282,8 @@ def list_values(series: pd.Series, column: Column[Any]) -> list[Any]:
 
 
 def _sent_as(column: Column[Any]) -> str:
+    if isinstance(column.type, ARRAY):
+        return f"{next(name for kind, name in _SENT_AS if isinstance(column.type.item_type, kind))}[]"
     return next(name for kind, name in _SENT_AS if isinstance(column.type, kind))
 
 
