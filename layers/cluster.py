@@ -334,6 +334,9 @@ def _make_socket_dir(folder: Path, account: Account) -> None:
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != owner:
         raise StoreError(f"The socket folder {folder} belongs to another user.", hint="Remove it, then repeat.")
+    # no server runs here any more; PostgreSQL would keep away from locks whose process number lives on as another's
+    for left_over in folder.glob(".s.PGSQL.*"):
+        left_over.unlink(missing_ok=True)
 
 
 def _choose_port(settings: Settings, *, fresh: bool) -> int:

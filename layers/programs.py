@@ -62,7 +62,7 @@ def find_account(settings: Settings) -> Account:
     """
     if os.geteuid() != 0:
         return Account(pwd.getpwuid(os.geteuid()).pw_name, None, None)
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         owner = settings.pg_dir.stat().st_uid
         if owner != 0:
             entry = pwd.getpwuid(owner)
@@ -160,6 +160,8 @@ def run_program(command: Sequence[str], settings: Settings, account: Account) ->
 def explain(text: str) -> str:
     """Return the line of PostgreSQL's output that names the cause."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if any("contains errors" in line for line in lines):  # then the line before it names the setting
+        lines = [line.replace("LOG:", "FATAL:", 1) for line in lines]
     for mark in ("FATAL:", "PANIC:", "ERROR:", "error:", "could not"):
         for line in lines:
             if mark in line:
