@@ -112,7 +112,7 @@ class TooLarge(OneMapError):
 class Busy(OneMapError):
     """Too much is going on; try again after ``retry_after_s``."""
 
-    http_status = 429
+    http_status = 503
     title = "Busy"
     retry_after_s = 2
 
