@@ -45,6 +45,7 @@ __all__ = [
     "choose_metric_crs",
     "compare_shifts",
     "detect_gauss_kruger",
+    "find_bounds",
     "find_suspicion",
     "gcj02_to_bd09",
     "gcj02_to_wgs84",
@@ -93,6 +94,13 @@ class Datum:
     def is_geographic(self) -> bool:
         """Whether the coordinates are degrees."""
         return self.crs is None or CRS(self.crs).is_geographic
+
+    def is_geographic_at(self, geometries: Geometries) -> bool:
+        """Tell whether these coordinates are to be degrees: ``cgcs2000`` also stands for its zoned grid metres."""
+        if self.kind != "cgcs2000":
+            return self.is_geographic
+        east = np.abs(shapely.get_coordinates(geometries)[:, 0])
+        return not (len(east) and _is_zoned(float(np.nanmedian(east))))
 
 
 _WGS84 = Datum("wgs84", "wgs84", "EPSG:4326")
@@ -306,6 +314,34 @@ def to_wgs84(geometries: Geometries, datum: Datum) -> Geometries:
         return np.asarray(shapely.force_2d(geometries), dtype=object)
     way = ways.get(datum.kind) or _by_crs(datum.crs or "EPSG:4326")
     return np.asarray(shapely.transform(geometries, way, include_z=False), dtype=object)
+
+
+_CHINA_BOUNDS = (70.0, 0.0, 140.0, 58.0)
+_MARGIN_DEG = 3.0  # a grid is commonly used somewhat beyond the area it was defined for
+
+
+@lru_cache(maxsize=32)
+def find_bounds(datum: Datum) -> tuple[float, float, float, float] | None:
+    """Return where a datum makes sense: west, south, east, north in WGS-84 degrees; None for anywhere.
+
+    References
+    ----------
+    EPSG's area of use, widened by 3°; for the Chinese datums the box of the public GCJ-02 formula, rounded outwards.
+    """
+    if datum.kind == "wgs84":
+        return None
+    if datum.kind != "crs":
+        return _CHINA_BOUNDS
+    crs = CRS.from_user_input(datum.crs)
+    area = (crs.source_crs or crs).area_of_use
+    if area is None or area.west > area.east:
+        return None
+    return (
+        area.west - _MARGIN_DEG,
+        area.south - _MARGIN_DEG,
+        area.east + _MARGIN_DEG,
+        area.north + _MARGIN_DEG,
+    )
 
 
 def detect_gauss_kruger(x: ArrayLike, y: ArrayLike) -> str | None:

@@ -37,6 +37,11 @@ _CHINA_OUTLINE = shapely.Polygon(
 shapely.prepare(_CHINA_OUTLINE)
 
 
+def is_in_china(lon: float, lat: float) -> bool:
+    """Tell whether a WGS-84 point lies inside the coarse outline of mainland China (about 50 km)."""
+    return bool(shapely.contains_xy(_CHINA_OUTLINE, lon, lat))
+
+
 def choose_metric_crs(lon: ArrayLike, lat: ArrayLike) -> str:
     """Choose the grid in which a study area is measured.
 
@@ -63,7 +68,7 @@ def choose_metric_crs(lon: ArrayLike, lat: ArrayLike) -> str:
             hint="check the datum of the layer",
         )
     at_x, at_y = float(np.median(x[good])), float(np.median(y[good]))
-    if shapely.contains_xy(_CHINA_OUTLINE, at_x, at_y):
+    if is_in_china(at_x, at_y):
         meridian = int(np.clip(np.floor(at_x / 3.0 + 0.5) * 3, 75, 135))
         return f"EPSG:{4534 + (meridian - 75) // 3}"
     zone = int(np.clip(np.floor((at_x + 180.0) / 6.0) + 1, 1, 60))

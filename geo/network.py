@@ -150,6 +150,15 @@ class Network:
         index = np.repeat(np.arange(self.edge_count), np.diff(self.geom_ptr))
         return np.asarray(shapely.linestrings(self.geom_xy, indices=index), dtype=object)
 
+    @cached_property
+    def node_zone(self) -> Int32Array:
+        """Return the compound number each node lies in, -1 outside, shape (n,)."""
+        zone = np.full(self.node_count, OUTSIDE, dtype=np.int32)
+        street = self.edge_gate < 0
+        zone[self.edge_a[street]] = self.edge_zone[street]
+        zone[self.edge_b] = self.edge_zone
+        return zone
+
     def find_unattached_gates(self) -> IntArray:
         """Return the store ids of gates that open onto no way."""
         attached = np.zeros(self.gate_id.shape[0], dtype=bool)

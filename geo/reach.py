@@ -62,6 +62,10 @@ class Walk:
         """Return what off-street millimetres cost at the profile's pace."""
         return walk_ms(off_mm, self.profile.pace_mm_s)
 
+    def reverse(self) -> Walk:
+        """Return the same network with every way walked the other way round."""
+        return _lay_out(self.network, self.profile, self.cost_ba, self.cost_ab)
+
 
 @dataclass(frozen=True, slots=True)
 class Homes:
@@ -114,7 +118,11 @@ def prepare_walk(network: Network, profile: WalkProfile) -> Walk:
     profile
         Who walks.
     """
-    cost_ab, cost_ba = cost_edges(network, profile)
+    return _lay_out(network, profile, *cost_edges(network, profile))
+
+
+def _lay_out(network: Network, profile: WalkProfile, cost_ab: UInt32Array, cost_ba: UInt32Array) -> Walk:
+    """Return the costs laid out by arc."""
     edge = network.adj_edge
     from_a = network.edge_a[edge] == network.adj_node
     # a loop edge stands twice in one row; either way round leads back to the node, so which is which is no matter
@@ -130,7 +138,7 @@ def prepare_walk(network: Network, profile: WalkProfile) -> Walk:
 
 
 @dataclass(slots=True)
-class _Desk:
+class Desk:
     """Work arrays of one thread."""
 
     label: npt.NDArray[np.uint64]
@@ -140,7 +148,7 @@ class _Desk:
     heap_node: Int32Array
 
     @classmethod
-    def make(cls, walk: Walk, seeds: int) -> _Desk:
+    def make(cls, walk: Walk, seeds: int) -> Desk:
         """Return arrays large enough for a search with that many seeds."""
         nodes = walk.network.node_count
         room = walk.arc_in_ms.shape[0] + seeds + nodes + 1
@@ -151,6 +159,47 @@ class _Desk:
             np.empty(room, dtype=np.uint64),
             np.empty(room, dtype=np.int32),
         )
+
+    def search(self, walk: Walk, seeds: Seeds, bound_ms: int) -> None:
+        """Fill the public labels of all nodes."""
+        network = walk.network
+        search.search_public(
+            network.indptr,
+            network.adj_node,
+            walk.arc_in_ms,
+            walk.arc_gate,
+            seeds.node,
+            seeds.ms,
+            seeds.facility,
+            bound_ms,
+            self.label,
+            self.heap_key,
+            self.heap_node,
+        )
+
+    def search_compound(self, walk: Walk, zone: int, bound_ms: int) -> int:
+        """Fill the labels that count for the homes of one compound alone and return how many there are."""
+        network = walk.network
+        return int(
+            search.search_compound(
+                zone,
+                network.indptr,
+                network.adj_node,
+                walk.arc_in_ms,
+                walk.arc_gate,
+                walk.gate_nodes[zone],
+                bound_ms,
+                self.label,
+                self.own,
+                self.touched,
+                self.heap_key,
+                self.heap_node,
+            )
+        )
+
+    def wipe(self, touched: int) -> None:
+        """Forget the labels of the last compound."""
+        self.own[self.touched[:touched]] = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,26 +258,42 @@ def seed_sites(walk: Walk, entrances: Entrances, facility: Int32Array) -> Seeds:
     )
 
 
-def _search_type(walk: Walk, homes: Homes, home_off_ms: IntArray, seeds: Seeds, bound_ms: int, desk: _Desk) -> Reach:
+def search_homes(
+    walk: Walk,
+    homes: Homes,
+    seeds: Seeds,
+    bound_ms: int,
+    desk: Desk,
+    *,
+    seen: npt.NDArray[np.uint64] | None = None,
+) -> Reach:
+    """Return the nearest of the seeded facilities for every home.
+
+    Parameters
+    ----------
+    walk, homes, seeds
+        What is walked, from where, to what.
+    bound_ms
+        Longest walk of interest in milliseconds.
+    desk
+        Work arrays of this thread.
+    seen
+        Where given: lowered to the best label of each node, for homes of the compound the node lies in.
+    """
     network = walk.network
-    search.search_public(
-        network.indptr,
-        network.adj_node,
-        walk.arc_in_ms,
-        walk.arc_gate,
-        seeds.node,
-        seeds.ms,
-        seeds.facility,
-        bound_ms,
-        desk.label,
-        desk.heap_key,
-        desk.heap_node,
-    )
+    desk.search(walk, seeds, bound_ms)
+    if seen is not None:
+        np.minimum(seen, desk.label, out=seen)
     answer = np.full(homes.zone.shape[0], _NONE, dtype=np.uint64)
+    home_off_ms = walk.off_ms(homes.links.off_mm)
     for zone, rows in group_rows(homes.zone):
         touched = 0
         if zone != OUTSIDE:
-            touched = _search_compound(walk, zone, bound_ms, desk)
+            touched = desk.search_compound(walk, zone, bound_ms)
+            if seen is not None:
+                mine = desk.touched[:touched]
+                mine = mine[network.node_zone[mine] == zone]
+                seen[mine] = np.minimum(seen[mine], desk.own[mine])
         search.read_homes(
             rows,
             homes.links.edge,
@@ -248,28 +313,8 @@ def _search_type(walk: Walk, homes: Homes, home_off_ms: IntArray, seeds: Seeds, 
             bound_ms,
             answer,
         )
-        desk.own[desk.touched[:touched]] = _NONE
+        desk.wipe(touched)
     return _split_answer(answer)
-
-
-def _search_compound(walk: Walk, zone: int, bound_ms: int, desk: _Desk) -> int:
-    network = walk.network
-    return int(
-        search.search_compound(
-            zone,
-            network.indptr,
-            network.adj_node,
-            walk.arc_in_ms,
-            walk.arc_gate,
-            walk.gate_nodes[zone],
-            bound_ms,
-            desk.label,
-            desk.own,
-            desk.touched,
-            desk.heap_key,
-            desk.heap_node,
-        )
-    )
 
 
 def _split_answer(answer: npt.NDArray[np.uint64]) -> Reach:
@@ -340,16 +385,15 @@ def find_reach(  # noqa: PLR0913 - what is walked, by whom, to what, how far, an
         A bound is not above 0 and at most a day.
     """
     bounds = [check_bound(b) for b in bounds_s]
-    home_off_ms = walk.off_ms(homes.links.off_mm)
-    desks: SimpleQueue[_Desk] = SimpleQueue()
+    desks: SimpleQueue[Desk] = SimpleQueue()
     for _ in range(max(threads, 1)):
-        desks.put(_Desk.make(walk, 2 * entrances.facility.shape[0]))
+        desks.put(Desk.make(walk, 2 * entrances.facility.shape[0]))
 
     def search_one(number: int) -> Reach:
         desk = desks.get()
         try:
             seeds = seed_sites(walk, entrances, facilities[number])
-            return _search_type(walk, homes, home_off_ms, seeds, bounds[number], desk)
+            return search_homes(walk, homes, seeds, bounds[number], desk)
         finally:
             desks.put(desk)
 
