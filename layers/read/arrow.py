@@ -35,7 +35,8 @@ def frame_from_arrow(batch: pa.RecordBatch, names: Sequence[str]) -> tuple[pd.Da
     A frame of object columns (None where missing), and the rows with text that is no UTF-8 (their letters replaced).
     """
     broken: set[int] = set()
-    columns = {name: _column(batch.column(batch.schema.get_field_index(name)), broken) for name in names}
+    place = {name: number for number, name in reversed(list(enumerate(batch.schema.names)))}
+    columns = {name: _column(batch.column(place[name]), broken) for name in names}
     return pd.DataFrame(columns, index=pd.RangeIndex(batch.num_rows), dtype=object), broken
 
 

@@ -35,7 +35,7 @@ class ParquetSource(Source):
         if self.wkb is None:
             self.from_table = self._find_in_table(file, geometry_columns)
         others = {name for name, column in geo.get("columns", {}).items() if name != self.wkb} if geo else set()
-        columns = tuple(name for name in schema.names if name != self.wkb and name not in others)
+        columns = tuple(name for name in schema.names if name not in {self.wkb, *others, *self.from_table})
         notes = tuple(f"further geometry column {name!r} is not read" for name in sorted(others))
         self.info = SourceInfo(
             path=path,
@@ -69,7 +69,7 @@ class ParquetSource(Source):
 
     def batches(self, *, rows: int = ROWS_PER_BATCH) -> Iterator[Batch]:
         """Yield the rows in file order, at most ``rows`` at a time."""
-        wanted = [*self.info.columns, *([self.wkb] if self.wkb else [])]
+        wanted = [*self.info.columns, *([self.wkb] if self.wkb else self.from_table)]
         done = 0
         file = self._open()
         try:
@@ -94,7 +94,8 @@ class ParquetSource(Source):
         if self.wkb is not None:
             geometry, faults, closed = geometry_from_wkb(batch.column(batch.schema.get_field_index(self.wkb)))
         elif self.from_table:
-            geometry, faults = build_geometry([frame[name].to_numpy() for name in self.from_table])
+            cells, _ = frame_from_arrow(batch, self.from_table)
+            geometry, faults = build_geometry([cells[name].tolist() for name in self.from_table])
         return reject_broken(Batch(frame, geometry, line, raw_of(frame, geometry), [], faults, closed), broken)
 
 

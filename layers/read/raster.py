@@ -27,7 +27,8 @@ class RasterSource(Source):
     """One band of a GeoTIFF, read a strip of rows at a time.
 
     Cells without data and cells of exactly 0 are no rows. The number of a row is its cell: row × width + column,
-    counted from 1.
+    counted from 1. Fractions of people are rounded with what is left carried on to the next cell, west to east and
+    north to south: the total moves by less than one, and a person by a cell or so.
     """
 
     def __init__(self, path: Path, *, layer: str | None = None) -> None:
@@ -63,6 +64,7 @@ class RasterSource(Source):
         """Yield the cells with people from north-west to south-east, at most about ``rows`` at a time."""
         with self._open() as raster:
             strip = max(1, rows // raster.width)
+            carry = 0.0
             for top in range(0, raster.height, strip):
                 window = Window(0, top, raster.width, min(strip, raster.height - top))
                 try:
@@ -72,7 +74,8 @@ class RasterSource(Source):
                         f"Reading {self.path.name}: from row {top + 1} on the raster could not be read.",
                         hint="the file is damaged or cut short; export or copy it again",
                     ) from fault
-                batch = _build(values, top, raster)
+                people, carry = _round(values, carry)
+                batch = _build(people, top, raster)
                 if len(batch):
                     yield batch
 
@@ -90,10 +93,23 @@ def _choose_band(path: Path, count: int, wanted: str | None) -> int:
     )
 
 
-def _build(values: np.ma.MaskedArray, top: int, raster: rasterio.DatasetReader) -> Batch:
-    filled = values.filled(0.0)
-    row, column = np.nonzero(np.where(np.isnan(filled), 0.0, filled))
-    people = filled[row, column]
+def _round(values: np.ma.MaskedArray, carry: float) -> tuple[np.ndarray, float]:
+    """Round a strip of counts, handing on what is left; cells that cannot be counts stay as they are."""
+    filled = np.asarray(values.filled(0.0), dtype=np.float64)
+    usable = np.isfinite(filled) & (filled >= 0.0)
+    exact = filled[usable]
+    out = np.where(np.isnan(filled), 0.0, filled)
+    if (exact == np.rint(exact)).all():
+        return out, carry
+    running = carry + np.cumsum(exact)
+    whole = np.floor(running + 0.5)
+    out[usable] = np.diff(whole, prepend=0.0)
+    return out, float(running[-1] - whole[-1])
+
+
+def _build(values: np.ndarray, top: int, raster: rasterio.DatasetReader) -> Batch:
+    row, column = np.nonzero(values)
+    people = values[row, column]
     row = row + top
     corners = [raster.transform @ (column + dx, row + dy) for dx, dy in ((0, 0), (0, 1), (1, 1), (1, 0), (0, 0))]
     rings = np.stack([np.column_stack(corner) for corner in corners], axis=1)

@@ -60,7 +60,8 @@ REPAIRS = _table(
     ("points-removed", "已去除重复点", "Repeated points were removed"),
     ("parts-dropped", "已去除退化部分", "Parts without area or length were dropped"),
     ("multi-split", "已拆分多部件几何", "A multi-part geometry was split"),
-    ("polygon-to-point", "已取面内点", "A polygon was replaced by a point inside it"),
+    ("line-to-polygon", "闭合线已转为面", "A closed line became the area it encloses"),
     ("value-dropped", "已清空无法识别的可选值", "An optional value that could not be read was left empty"),
-    ("text-cleaned", "已清理文字(全角、控制字符)", "Full-width or control characters were cleaned"),
+    ("value-rounded", "人数已取整(总数不变)", "A fractional count was rounded, totals kept"),
+    ("text-cleaned", "已去除控制字符", "Control characters were taken out of a text"),
 )

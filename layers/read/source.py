@@ -47,7 +47,8 @@ class SourceInfo:
     encoding
         Text encoding used, None where the format fixes it.
     geometry_columns
-        Columns the geometry was made of (``("lon", "lat")``, ``("wkt",)``); empty where the format has its own.
+        Columns the geometry was made of (``("lon", "lat")``, ``("wkt",)``), not among ``columns``; empty where the
+        format has its own.
     notes
         What was noticed on opening, in plain English, for the person loading.
     """

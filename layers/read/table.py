@@ -92,7 +92,7 @@ class CsvSource(TableSource):
             driver="CSV",
             layer=None,
             rows=None,
-            columns=self.header.names,
+            columns=tuple(name for name in self.header.names if name not in self.header.geometry),
             crs=None,
             encoding=self.encoding,
             geometry_columns=self.header.geometry,
@@ -142,7 +142,7 @@ class XlsxSource(TableSource):
             driver="XLSX",
             layer=self.sheet,
             rows=None,
-            columns=self.header.names,
+            columns=tuple(name for name in self.header.names if name not in self.header.geometry),
             crs=None,
             encoding=None,
             geometry_columns=self.header.geometry,
@@ -273,7 +273,13 @@ def _build_batch(chunk: list[Row], header: _Header) -> Batch:
             rejected.append(Reject(row.line, None, *fault, cut_raw(_raw(row).encode("utf-8", "replace").decode())))
     columns = list(zip(*(row.cells for row in kept), strict=True)) if kept else [() for _ in range(width)]
     frame = pd.DataFrame(
-        {name: _object_array(column) for name, column in zip(header.names, columns, strict=True)}, dtype=object
+        {
+            name: _object_array(column)
+            for name, column in zip(header.names, columns, strict=True)
+            if name not in header.geometry
+        },
+        index=pd.RangeIndex(len(kept)),
+        dtype=object,
     )
     geometry: Geometries | None = None
     faults: dict[int, tuple[str, str]] = {}

@@ -94,13 +94,15 @@ class VectorSource(Source):
         return opened
 
     def _build(self, batch: pa.RecordBatch, meta: dict[str, Any], done: int) -> Batch:
-        frame, broken = frame_from_arrow(batch, self.fields)
+        # the first column is the feature id; a field may have the same name
+        attributes = batch.select(range(1, batch.num_columns))
+        frame, broken = frame_from_arrow(attributes, self.fields)
         if self.fid_name:
-            frame.insert(0, self.fid_name, batch.column(meta["fid_column"]).to_pylist())
+            frame.insert(0, self.fid_name, batch.column(0).to_pylist())
         line = np.arange(done + 1, done + 1 + batch.num_rows, dtype=np.int64)
         if not self.has_geometry:
             return reject_broken(Batch(frame, None, line, raw_of(frame, None)), broken)
-        wkb = batch.column(meta["geometry_name"] or "wkb_geometry")
+        wkb = attributes.column(attributes.schema.names.index(meta["geometry_name"] or "wkb_geometry"))
         geometry, faults, closed = geometry_from_wkb(wkb)
         return reject_broken(Batch(frame, geometry, line, raw_of(frame, geometry), [], faults, closed), broken)
 

@@ -1,0 +1,113 @@
+"""The geometry of a batch: gate, datum, repair. One way for every layer and every format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+
+from geo.datum import detect_gauss_kruger, find_bounds, to_wgs84
+from geo.frames import find_coordinate_faults, find_place_faults, mend_geometries
+
+if TYPE_CHECKING:
+    from geo.datum import Datum
+    from geo.frames import Fault, Geometries
+    from layers.clean_values import Findings
+    from layers.read.source import Batch
+
+_METRE_CODES = {"coordinate-metres-as-degrees", "coordinate-out-of-range"}
+
+
+def clean_geometry(
+    batch: Batch, families: tuple[str, ...], datum: Datum, findings: Findings, *, is_multipoint_kept: bool = False
+) -> Geometries:
+    """Bring a batch's geometry to EPSG:4326, valid and of the wanted families.
+
+    Parameters
+    ----------
+    batch
+        Raw rows; without geometry every row gets None.
+    families
+        ``point``, ``line``, ``polygon`` the layer takes, and ``none`` where rows may have no geometry.
+    datum
+        What the coordinates are.
+    findings
+        Takes the faults and repairs.
+    is_multipoint_kept
+        Whether multi-points of several points may stand.
+
+    Returns
+    -------
+    One geometry per row; None where it is missing or the row was refused.
+    """
+    if batch.geometry is None:
+        if "none" not in families:
+            for row in range(len(batch)):
+                findings.refuse(row, "geometry-missing", "the file has no geometry")
+        return np.full(len(batch), None, dtype=object)
+    geometry = batch.geometry.copy()
+    _take_read_faults(batch, findings, is_optional="none" in families)
+    _refuse_curves(geometry, findings)
+    raw = geometry.copy()
+    _refuse(geometry, find_coordinate_faults(geometry, is_geographic=datum.is_geographic_at(geometry)), raw, findings)
+    geometry = to_wgs84(geometry, datum)
+    _refuse(geometry, find_place_faults(geometry, bounds=find_bounds(datum)), raw, findings)
+    shapes = tuple(family for family in families if family != "none")
+    mended = mend_geometries(geometry, shapes, is_multipoint_kept=is_multipoint_kept)
+    for row, fault in mended.faults.items():
+        findings.refuse(row, fault.code, fault.detail)
+    for row in batch.closed_rings:
+        findings.repair(row, "ring-closed", "the first point was added at the end")
+    for mend in mended.mends:
+        findings.repair(mend.row, mend.kind, mend.detail)
+    return mended.geometry
+
+
+def _take_read_faults(batch: Batch, findings: Findings, *, is_optional: bool) -> None:
+    for row, (code, detail) in batch.geometry_faults.items():
+        if not (is_optional and code in {"geometry-missing", "coordinate-missing"}):
+            findings.refuse(row, code, detail)
+
+
+def _refuse_curves(geometry: Geometries, findings: Findings) -> None:
+    for row in np.flatnonzero(shapely.get_type_id(geometry) > 7).tolist():
+        findings.refuse(row, "geometry-kind", f"a {geometry[row].geom_type}; arcs are not read")
+        geometry[row] = None
+
+
+def _refuse(geometry: Geometries, faults: dict[int, Fault], raw: Geometries, findings: Findings) -> None:
+    hint = _grid_hint(raw[[row for row, fault in faults.items() if fault.code in _METRE_CODES]])
+    for row, fault in faults.items():
+        geometry[row] = None
+        findings.refuse(row, fault.code, fault.detail + (f"; {hint}" if hint and fault.code in _METRE_CODES else ""))
+
+
+def _grid_hint(raw: Geometries) -> str | None:
+    xy = shapely.get_coordinates(raw)
+    return detect_gauss_kruger(xy[:, 0], xy[:, 1]) if len(xy) else None
+
+
+def read_point(text: str, datum: Datum) -> Any:
+    """Read a point written in a cell as WKT or ``lon lat``, in the file's datum.
+
+    Raises
+    ------
+    ValueError
+        It is no point, or does not lie where its datum makes sense.
+    """
+    found = shapely.from_wkt(text, on_invalid="ignore") if text[:1].isalpha() else None
+    if found is None:
+        parts = text.replace(",", " ").replace("，", " ").replace(";", " ").split()
+        if len(parts) != 2:
+            raise ValueError("no point")
+        found = shapely.Point(float(parts[0]), float(parts[1]))
+    one = np.array([found], dtype=object)
+    if found.geom_type != "Point" or found.is_empty:
+        raise ValueError("no point")
+    if find_coordinate_faults(one, is_geographic=datum.is_geographic_at(one)):
+        raise ValueError("no place on the Earth")
+    one = to_wgs84(one, datum)
+    if find_place_faults(one, bounds=find_bounds(datum)):
+        raise ValueError("outside where its datum is used")
+    return one[0]
