@@ -156,7 +156,7 @@ def check_indexes(settings: Settings) -> Finding:
 def check_layers(settings: Settings) -> Finding:
     """Layers a gap run needs"""
     with _connect(settings, "reader") as connection:
-        found = connection.exec_driver_sql("SELECT layer, rows FROM onemap.layer_version").tuples().all()
+        found = connection.exec_driver_sql("SELECT layer, rows FROM onemap.layer_version").all()
     rows: dict[str, int] = dict(found)
     missing = [layer for layer in NEEDED_LAYERS if not rows.get(layer)]
     if missing:
@@ -169,7 +169,7 @@ def check_rejected(settings: Settings) -> Finding:
     """Rejected rows"""
     question = "SELECT layer, count(*) FROM onemap.quarantine GROUP BY layer ORDER BY layer"
     with _connect(settings, "reader") as connection:
-        rows = connection.exec_driver_sql(question).tuples().all()
+        rows = connection.exec_driver_sql(question).all()
     if rows:
         text = ", ".join(f"{layer} {count:,}" for layer, count in rows)
         return Finding("look", text, f"`onemap quarantine {rows[0][0]} --out FILE.csv` lists them with reasons.")
