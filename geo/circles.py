@@ -19,7 +19,7 @@ from numba import njit
 from geo import search
 from geo.errors import RequestError
 from geo.link import Entrances, Links, Ways, link_points
-from geo.reach import Desk, Homes, Walk, check_bound, search_homes, seed_sites
+from geo.reach import Desk, Homes, Seeds, Walk, check_bound, search_homes, seed_sites
 from geo.units import MM_PER_M, MS_PER_S, FloatArray, IntArray, ObjectArray, UInt32Array
 from geo.walls import OUTSIDE
 
@@ -44,21 +44,23 @@ _NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a circle starts: one point, linked.
+    """Where a circle starts: a point, or a facility with one or more entrances.
 
     Attributes
     ----------
     links
-        The one link.
+        Where it meets the network, one row an entrance.
     zone
         Compound number the place lies in, -1 outside.
-    xy
-        Position in the metric CRS.
     """
 
     links: Links
     zone: int
-    xy: tuple[float, float]
+
+    def seed(self, walk: Walk) -> Seeds:
+        """Return the seeds of a search that starts here."""
+        owner = np.zeros(self.links.edge.shape[0], dtype=np.int64)
+        return seed_sites(walk, Entrances(owner, self.links), np.zeros(1, dtype=np.int32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def find_place(point: shapely.Point, zone: int, *, ways: Ways) -> Place:
             hint="choose a place nearer to a street, or load the streets of this place",
             parameter="lon",
         )
-    return Place(links, zone, (point.x, point.y))
+    return Place(links, zone)
 
 
 def find_circle(walk: Walk, homes: Homes, entrances: Entrances, *, place: Place, bound_s: float) -> Circle:
@@ -130,8 +132,8 @@ def find_circle(walk: Walk, homes: Homes, entrances: Entrances, *, place: Place,
         The bound is not above 0 and at most a day.
     """
     bound_ms = check_bound(bound_s)
-    desk = Desk.make(walk, 2)
-    seeds = seed_sites(walk, Entrances(np.zeros(1, dtype=np.int64), place.links), np.zeros(1, dtype=np.int32))
+    seeds = place.seed(walk)
+    desk = Desk.make(walk, seeds.node.shape[0])
     node_label = np.full(walk.network.node_count, _NONE, dtype=np.uint64)
     reach = search_homes(walk, homes, seeds, bound_ms, desk, seen=node_label)
     facility_ms = _search_facilities(walk, entrances, place, bound_ms, desk, node_label)
@@ -144,7 +146,7 @@ def _search_facilities(
     """Return the milliseconds from the place to every facility, as somebody who lives at the place walks."""
     network = walk.network
     outward = walk.reverse()
-    start = seed_sites(outward, Entrances(np.zeros(1, dtype=np.int64), place.links), np.zeros(1, dtype=np.int32))
+    start = place.seed(outward)
     desk.search(outward, start, bound_ms)
     touched = desk.search_compound(outward, place.zone, bound_ms) if place.zone != OUTSIDE else 0
     links = entrances.links
@@ -203,9 +205,9 @@ def _stamp_edges(
     geom_xy: FloatArray,
     x0: float,
     y0: float,
-    start_edge: int,
-    start_m: float,
-    start_ms: int,
+    start_edge: npt.NDArray[np.int32],
+    start_m: FloatArray,
+    start_ms: IntArray,
     cell_m: float,
     reach_cells: int,
 ) -> None:
@@ -227,8 +229,9 @@ def _stamp_edges(
                 share = s / stops
                 along = at + share * piece
                 when = min(from_a + along * pace, from_b + (length - along) * pace)
-                if edge == start_edge:
-                    when = min(when, start_ms + abs(along - start_m) * pace)
+                for p in range(start_edge.shape[0]):
+                    if edge == start_edge[p]:
+                        when = min(when, start_ms[p] + abs(along - start_m[p]) * pace)
                 if when <= limit_ms:
                     x = geom_xy[v, 0] + share * dx - x0
                     y = geom_xy[v, 1] + share * dy - y0
@@ -263,11 +266,10 @@ def draw_circles(
     longest = max(limits_s) * MS_PER_S
     reached = circle.node_ms <= longest
     touches = (reached[network.edge_a] | reached[network.edge_b]) & (walk.cost_ab != np.iinfo(np.uint32).max)
-    start_edge = int(place.links.edge[0])
-    touches[start_edge] = True
+    touches[place.links.edge] = True
     edges = np.flatnonzero(touches)
-    start_m = float(place.links.place_mm[0]) / MM_PER_M
-    start_ms = int(walk.off_ms(place.links.off_mm)[0])
+    start_m = place.links.place_mm / MM_PER_M
+    start_ms = walk.off_ms(place.links.off_mm)
     x0, y0, columns, rows = _frame(network.geom_xy, network.geom_ptr, edges, width_m)
     reach_cells = int(width_m / CELL_M) + 2
     polygons = []
@@ -287,7 +289,7 @@ def draw_circles(
             network.geom_xy,
             x0,
             y0,
-            start_edge,
+            place.links.edge,
             start_m,
             start_ms,
             CELL_M,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import shapely
 from pyproj import Transformer
 
-from geo.circles import draw_circles, find_circle, find_place
-from geo.costs import find_walkable
+from geo.circles import Place, draw_circles, find_circle, find_place
+from geo.costs import WalkProfile, find_walkable
 from geo.errors import NotFound, RequestError
 from geo.link import Ways
 from geo.units import MM_PER_M, MS_PER_S, IntArray
@@ -107,13 +107,9 @@ def find_circles(
         There is no such profile.
     """
     _check(lon, lat, minutes)
-    if profile not in study.profiles:
-        raise NotFound(f"there is no profile {profile}", parameter="profile")
-    walker = make_walk_profile(study.profiles[profile])
-    tread = load_tread(connection, study, walker)
+    walker = _find_walker(study, profile)
     scape, settings = study.streetscape, study.settings
     point = project(np.array([shapely.Point(lon, lat)], dtype=object), scape.network.metric_crs)
-    zone = int(scape.walls.find_zones(point)[0])
     ways = Ways(
         scape.network,
         find_walkable(scape.network, walker),
@@ -121,19 +117,33 @@ def find_circles(
         settings.link_max_m,
         settings.entrance_within_m,
     )
-    place = find_place(point[0], zone, ways=ways)
+    place = find_place(point[0], int(scape.walls.find_zones(point)[0]), ways=ways)
+    areas = draw_place(connection, study, place, minutes=minutes, profile=profile)
+    foot = scape.network.edge_line[int(place.links.edge[0])].interpolate(float(place.links.place_mm[0]) / MM_PER_M)
+    start = to_lonlat(np.array([foot], dtype=object), scape.network.metric_crs)[0]
+    return Circles(start.x, start.y, float(place.links.off_mm[0]) / MM_PER_M, areas)
+
+
+def _find_walker(study: Study, profile: str) -> WalkProfile:
+    if profile not in study.profiles:
+        raise NotFound(f"there is no profile {profile}", parameter="profile")
+    return make_walk_profile(study.profiles[profile])
+
+
+def draw_place(
+    connection: Connection, study: Study, place: Place, *, minutes: Sequence[float], profile: str
+) -> tuple[CircleArea, ...]:
+    """Return what lies within each number of minutes of a linked place; arguments as :func:`find_circles`."""
+    tread = load_tread(connection, study, _find_walker(study, profile))
     circle = find_circle(tread.walk, tread.homes, tread.entrances, place=place, bound_s=max(minutes) * 60)
     drawn = draw_circles(tread.walk, circle, place=place, limits_s=[m * 60 for m in minutes])
-    polygons = to_lonlat(drawn, scape.network.metric_crs)
     areas = []
-    for limit, polygon in zip(minutes, polygons, strict=True):
+    for limit, polygon in zip(minutes, to_lonlat(drawn, study.streetscape.network.metric_crs), strict=True):
         limit_ms = round(limit * 60 * MS_PER_S)
         home = (circle.home_ms >= 0) & (circle.home_ms <= limit_ms)
         site = np.flatnonzero((circle.facility_ms >= 0) & (circle.facility_ms <= limit_ms))
         areas.append(CircleArea(limit, polygon, study.buildings.building_id[home], study.sites.facility_id[site]))
-    foot = scape.network.edge_line[int(place.links.edge[0])].interpolate(float(place.links.place_mm[0]) / MM_PER_M)
-    start = to_lonlat(np.array([foot], dtype=object), scape.network.metric_crs)[0]
-    return Circles(start.x, start.y, float(place.links.off_mm[0]) / MM_PER_M, tuple(areas))
+    return tuple(areas)
 
 
 def to_lonlat(geometry: npt.NDArray[np.object_], metric_crs: str) -> npt.NDArray[np.object_]:

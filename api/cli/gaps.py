@@ -1,0 +1,210 @@
+"""``onemap gaps``: run, list, show, export and replay analyses of who lacks what within a walk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.cli.context import json_option, open_engine, pass_settings, print_json, say
+from api.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from layers.settings import Settings
+
+EXPORTS = ("buildings", "areas", "facilities", "circles")
+
+
+@click.group("gaps")
+def gaps() -> None:
+    """Find who lives farther than a walk from each kind of facility.
+
+    \b
+    Examples:
+      onemap gaps run                                    every testable type of the standards pack
+      onemap gaps run --type MED_CHC --profile older     one type, for older people
+      onemap gaps run --type EDU_PRIMARY --minutes 10 --out primary.xlsx
+      onemap gaps export latest --what areas --out areas.geojson
+      onemap gaps replay latest                          the same figures today?
+    """
+
+
+@gaps.command("run")
+@click.option("--type", "types", multiple=True, metavar="CODE", help="Facility type to judge; repeat for several.")
+@click.option("--minutes", type=float, help="Limit for all types, instead of the standard's own.")
+@click.option("--profile", "profiles", multiple=True, metavar="P", help="adult (default), older, child, wheelchair.")
+@click.option("--area", metavar="CODE", help="Judge only the buildings of this area.")
+@click.option("--name", metavar="TEXT", help="A name to find the run by.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also export the buildings to this file.")
+@json_option
+@pass_settings
+def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked: Any) -> None:
+    """Walk from every building to the nearest facility of each type and store who is covered."""
+    from layers.export import check_format
+    from layers.query.exports import export_run
+    from layers.run import run_gaps
+    from layers.run_result import DEFAULT_PROFILE, GapRequest
+
+    if out is not None:
+        check_format(out)
+    request = GapRequest(
+        types=asked["types"],
+        profiles=tuple(dict.fromkeys(asked["profiles"])) or (DEFAULT_PROFILE,),
+        minutes=asked["minutes"],
+        area=asked["area"],
+        name=asked["name"],
+    )
+    with open_engine(settings) as engine:
+        with show_progress("Gap run") as progress:
+            summary = run_gaps(engine, settings, request, progress)
+        if out is not None:
+            with engine.connect() as connection:
+                rows = export_run(connection, summary.id, what="buildings", path=out)
+            say(f"Wrote {rows:,} rows to {out}.")
+    if as_json:
+        print_json(asdict(summary))
+        return
+    counts = summary.counts
+    click.echo(
+        f"Run {summary.id}{_quote(summary.name)}: {counts['buildings']:,} buildings "
+        f"({counts['buildings_linked']:,} linked), {counts['people']:,} people, {len(summary.totals)} types, "
+        f"{summary.duration_s:.1f} s"
+    )
+    _print_totals(summary.totals)
+    if summary.not_judged and not request.types:
+        click.echo(f"Not judged: {len(summary.not_judged)} types of the pack have no walk limit (`onemap standards`).")
+
+
+def _quote(name: str | None) -> str:
+    return f" “{name}”" if name else ""
+
+
+def _print_totals(totals: Sequence[dict[str, Any]]) -> None:
+    click.echo(f"{'type':<18} {'profile':<10} {'limit':>7} {'sites':>6} {'people':>10} {'covered':>10} {'share':>7}")
+    for row in totals:
+        share = "-" if row["share_covered"] is None else f"{row['share_covered']:.1%}"
+        click.echo(
+            f"{row['type']:<18} {row['profile']:<10} {row['limit_s']:>5} s {row['facilities']:>6} "
+            f"{row['people']:>10,} {row['covered']:>10,} {share:>7}"
+        )
+
+
+@gaps.command("list")
+@json_option
+@pass_settings
+def list_command(settings: Settings, *, as_json: bool) -> None:
+    """List stored runs, newest first."""
+    from layers.query.runs import build_runs
+
+    with open_engine(settings, role="reader") as engine, engine.connect() as connection:
+        rows = connection.execute(build_runs()).mappings().all()
+    if as_json:
+        print_json([_describe(row) for row in rows])
+        return
+    for row in rows:
+        click.echo(
+            f"{row['id']:>5}  {row['created_at']:%Y-%m-%d %H:%M}  {row['counts'].get('buildings', 0):>9,} buildings  "
+            f"{len(row['counts'].get('totals', [])):>3} types  {', '.join(row['request']['profiles'])}{_quote(row['name'])}"
+        )
+    if not rows:
+        say("No runs yet. Make one with `onemap gaps run`.")
+
+
+def _describe(row: Any) -> dict[str, Any]:
+    counts = dict(row["counts"])
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "created_at": row["created_at"].isoformat(),
+        "state": row["state"],
+        "request": row["request"],
+        "versions": row["versions"],
+        "pack_version": row["pack_version"],
+        "code_version": row["code_version"],
+        "metric_crs": row["metric_crs"],
+        "engine": row["engine"],
+        "duration_s": row["duration_s"],
+        "result_sha256": row["result_sha256"],
+        "totals": counts.pop("totals", []),
+        "not_judged": counts.pop("not_judged", []),
+        "counts": counts,
+    }
+
+
+def _find_run(connection: Connection, reference: str) -> Any:
+    from layers.query.runs import fetch_run
+
+    return fetch_run(connection, reference)._asdict()
+
+
+@gaps.command("show")
+@click.argument("run", default="latest")
+@json_option
+@pass_settings
+def show_command(settings: Settings, run: str, *, as_json: bool) -> None:
+    """Show one run: what it was made from and its totals. RUN is an id, a name or `latest`."""
+    with open_engine(settings, role="reader") as engine, engine.connect() as connection:
+        found = _describe(_find_run(connection, run))
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"Run {found['id']}{_quote(found['name'])} of {found['created_at'][:16]}")
+    click.echo(f"  pack {found['pack_version']}, code {found['code_version']}, lengths in {found['metric_crs']}")
+    click.echo("  layers " + ", ".join(f"{name} v{version}" for name, version in sorted(found["versions"].items())))
+    for name, value in found["counts"].items():
+        click.echo(f"  {name.replace('_', ' ')} {value:,}")
+    _print_totals(found["totals"])
+
+
+@gaps.command("export")
+@click.argument("run", default="latest")
+@click.option("--what", type=click.Choice(EXPORTS), default="buildings", show_default=True, help="Which table.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help=".geojson .gpkg .parquet .csv or .xlsx")
+@click.option("--excel", is_flag=True, help="Start a CSV with a mark by which Excel reads Chinese.")
+@pass_settings
+def export_command(settings: Settings, run: str, what: str, *, out: Path, excel: bool) -> None:
+    """Write the figures of a run to a file; the ending chooses the format. RUN is an id, a name or `latest`."""
+    from layers.circle_export import export_circles
+    from layers.export import check_format
+    from layers.query.exports import export_run
+
+    check_format(out)
+    with open_engine(settings, role="reader") as engine, engine.connect() as connection:
+        run_id = int(_find_run(connection, run)["id"])
+        if what == "circles":
+            with show_progress("Circles") as progress:
+                rows = export_circles(connection, settings, run_id, path=out, progress=progress)
+        else:
+            rows = export_run(connection, run_id, what=what, path=out, bom=excel)
+    click.echo(f"Wrote {rows:,} rows to {out}.")
+
+
+@gaps.command("replay")
+@click.argument("run", default="latest")
+@json_option
+@pass_settings
+def replay_command(settings: Settings, run: str, *, as_json: bool) -> int:
+    """Compute a stored run again: the same result, or the inputs that changed. RUN is an id, a name or `latest`.
+
+    Exits with 0 when every figure is the same, with 2 when it is not.
+    """
+    from layers.replay import replay_run
+
+    with open_engine(settings, role="reader") as engine, engine.connect() as connection:
+        found = replay_run(connection, settings, int(_find_run(connection, run)["id"]))
+    if as_json:
+        print_json(asdict(found))
+    else:
+        click.echo(f"Run {found.run_id}: {'the same result' if found.is_same else 'a different result'}")
+        for name, (before, now) in found.changes.items():
+            click.echo(f"  {name}: {before} then, {now} now")
+    return 0 if found.is_same else 2
+
+
+commands: list[click.Command] = [gaps]

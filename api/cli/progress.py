@@ -1,0 +1,45 @@
+"""Progress of long work: a bar on a terminal, plain lines otherwise; always on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from api.cli.context import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LINE_EVERY_S = 5.0
+
+
+@contextmanager
+def show_progress(title: str) -> Iterator[Callable[[float, str], None]]:
+    """Lend a function that is told the share done and what is being done.
+
+    Parameters
+    ----------
+    title
+        What the work is called.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn(title), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+        with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda share, message: bar.update(task, completed=share, description=message)
+        return
+    last_s = -LINE_EVERY_S
+
+    def tell(share: float, message: str) -> None:
+        nonlocal last_s
+        now = time.monotonic()
+        if now - last_s >= LINE_EVERY_S:
+            say(f"{title}: {share:.0%} {message}")
+            last_s = now
+
+    yield tell
