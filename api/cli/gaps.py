@@ -110,7 +110,8 @@ def list_command(settings: Settings, *, as_json: bool) -> None:
     for row in rows:
         click.echo(
             f"{row['id']:>5}  {row['created_at']:%Y-%m-%d %H:%M}  {row['counts'].get('buildings', 0):>9,} buildings  "
-            f"{len(row['counts'].get('totals', [])):>3} types  {', '.join(row['request']['profiles'])}{_quote(row['name'])}"
+            f"{len(row['counts'].get('totals', [])):>3} types  {', '.join(row['request']['profiles'])}"
+            f"{_quote(row['name'])}"
         )
     if not rows:
         say("No runs yet. Make one with `onemap gaps run`.")
