@@ -31,6 +31,9 @@ CONNECTOR = 8
 SNAP_SPLIT_M = 0.01
 """A cut nearer than this to an end of the line is that end."""
 
+LARGEST_DEGREE = 360.0
+"""No metric CRS in use has a whole street network this near to its origin."""
+
 MAX_EDGE_M = 1_000_000.0
 """A longer street is a broken coordinate, not a street."""
 
@@ -189,10 +192,12 @@ def _check(streets: Streets) -> None:
             "compiling the street network: there are no streets",
             hint="load streets first: onemap load streets FILE",
         )
-    bounds = shapely.bounds(streets.line)
-    if not np.isfinite(bounds).all():
-        bad = streets.street_id[~np.isfinite(bounds).all(axis=1)][0]
+    xy, row = shapely.get_coordinates(streets.line, return_index=True)
+    finite = np.isfinite(xy).all(axis=1)
+    if not finite.all():
+        bad = streets.street_id[row[~finite][0]]
         raise DataError(f"compiling the street network: street {bad} has no finite coordinates in the metric CRS")
+    bounds = shapely.bounds(streets.line)
     size_m = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
     if float(size_m.max()) > MAX_EDGE_M:
         bad = streets.street_id[int(size_m.argmax())]
@@ -200,9 +205,7 @@ def _check(streets: Streets) -> None:
             f"compiling the street network: street {bad} is {size_m.max() / 1000:.0f} km long, expected under 1,000 km",
             hint="check the datum the streets were loaded with",
         )
-    total = np.nanmax(bounds[:, 2:]) if bounds.size else 0.0
-    span = float(np.ptp(np.concatenate([bounds[:, 0], bounds[:, 2]])))
-    if abs(total) <= 360.0 and span < 1.0:
+    if float(np.abs(xy).max()) <= LARGEST_DEGREE:
         raise DataError(
             "compiling the street network: coordinates look like degrees, expected metres",
             hint="project the streets to the store's metric CRS first",

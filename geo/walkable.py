@@ -59,7 +59,7 @@ def classify_streets(
     stairs = pd.Series(steps, dtype="object").isin([True]).to_numpy() | (kind == "steps").to_numpy()
     allowed = on_foot.isin(FOOT_YES).to_numpy()
     closed = on_foot.isin(FOOT_NO).to_numpy()
-    closed |= (kind.isin(CLOSED_HIGHWAYS) | entry.isin(CLOSED_ACCESS)).to_numpy() & ~allowed
+    closed = closed | (kind.isin(CLOSED_HIGHWAYS) | entry.isin(CLOSED_ACCESS)).to_numpy() & ~allowed
     private = (entry.isin(PRIVATE).to_numpy() & ~allowed) | on_foot.isin(PRIVATE).to_numpy()
     flags = np.zeros(kind.shape[0], dtype=np.uint8)
     flags[closed] |= CLOSED_ON_FOOT

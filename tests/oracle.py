@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,11 +46,12 @@ class SplitGraph:
         points = shapely.points(ends)
         a, b = shapely.STRtree(points).query(points, predicate="dwithin", distance=0.0105)
         graph = csr_array((np.ones(a.shape[0]), (a, b)), shape=(ends.shape[0],) * 2)
-        from scipy.sparse.csgraph import connected_components
-
         self.count, label = connected_components(graph, directed=False)
         for number, line in enumerate(self.lines):
-            self.stops[number] += [(0.0, int(label[number])), (float(line.length), int(label[number + len(self.lines)]))]
+            self.stops[number] += [
+                (0.0, int(label[number])),
+                (float(line.length), int(label[number + len(self.lines)])),
+            ]
 
     def add(self, geometry: Any) -> int | None:
         """Tie a point or footprint to the nearest line and return its node, None where no line is near."""
@@ -75,7 +77,7 @@ class SplitGraph:
         """Return metres from every node to the nearest of the sites, infinite where there is none."""
         for stops in self.stops.values():
             stops.sort()
-            for (place, tail), (next_place, head) in zip(stops[:-1], stops[1:], strict=True):
+            for (place, tail), (next_place, head) in pairwise(stops):
                 self.join(tail, head, next_place - place)
         self.stops.clear()
         best: dict[tuple[int, int], float] = {}
