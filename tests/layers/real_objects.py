@@ -22,6 +22,8 @@ class Label:
 
     Attributes
     ----------
+    draw
+        1: the rules were seen against these; 2: drawn and read after the rules stood.
     file, row_id
         Where the object is: folder/file and id inside it.
     kind
@@ -30,6 +32,7 @@ class Label:
         The type, or the types among which the row leaves it open.
     """
 
+    draw: int
     file: str
     row_id: str
     kind: str
@@ -50,7 +53,7 @@ def read_labels() -> list[Label]:
     """Return the labels in the order of the file."""
     with LABELS.open(encoding="utf-8", newline="") as handle:
         return [
-            Label(row["file"], row["id"], row["label"], tuple(filter(None, row["types"].split("|"))))
+            Label(int(row["draw"]), row["file"], row["id"], row["label"], tuple(filter(None, row["types"].split("|"))))
             for row in csv.DictReader(handle)
         ]
 
@@ -91,7 +94,8 @@ def _read_osm(path: Path) -> Iterator[tuple[str, Item]]:
         if isinstance(entity, osmium.osm.Way) and entity.is_closed():
             lonlat = [(node.lon, node.lat) for node in entity.nodes if node.location.valid()]
             if len(lonlat) == len(entity.nodes) > 3:
-                area_m2 = abs(ellipsoid.polygon_area_perimeter(*zip(*lonlat, strict=True))[0])
+                lon, lat = zip(*lonlat, strict=True)
+                area_m2 = abs(ellipsoid.polygon_area_perimeter(lon, lat)[0])
         yield f"{entity.type_str()}{entity.id}", Item(tags, tags.get("name"), None, area_m2)
 
 
