@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import stat
 import subprocess
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import psycopg
 import pytest
 
@@ -53,14 +52,10 @@ def ask(settings: Settings, question: str) -> str:
 
 def kill(settings: Settings) -> None:
     """Kill the server as a power cut would and wait until its children are gone."""
-    address = cluster.find_address(settings)
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(address.pid)], capture_output=True, text=True, check=True
-    )
-    os.kill(address.pid, signal.SIGKILL)
-    waiting = [Path("/proc") / pid for pid in children.stdout.split()]
-    while any(place.exists() and "Z" not in (place / "stat").read_text().split()[2] for place in waiting):
-        time.sleep(0.02)
+    server = psutil.Process(cluster.find_address(settings).pid)
+    children = server.children()
+    server.kill()
+    psutil.wait_procs(children, timeout=30)
 
 
 def test_it_is_made_as_promised(own: Settings) -> None:
