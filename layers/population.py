@@ -93,6 +93,22 @@ class SpreadReport:
         """Everybody on none."""
         return sum(row.people for row in self.unplaced)
 
+    def describe(self) -> list[str]:
+        """Return sentences about where the people are."""
+        if not self.people and not self.unplaced:
+            return []
+        ways = ", ".join(f"{method} {people:,}" for method, people in self.people_by_method.items())
+        notes = [f"{self.people:,} people are on buildings ({ways})"]
+        if self.unplaced:
+            first = self.unplaced[0]
+            notes.append(
+                f"{self.people_unplaced:,} people of {len(self.unplaced):,} rows are on no building; "
+                f"the largest, {first.source_id} of {first.source}: {first.reason}"
+            )
+        if self.superseded:
+            notes.append(f"{self.superseded:,} population rows are replaced by another source's for the same place")
+        return notes
+
 
 @dataclass(slots=True)
 class Shares:

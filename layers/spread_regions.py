@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
 import pandas as pd
+from psycopg import sql
 from sqlalchemy import text
 
 from geo.population import BANDS, COLUMNS, MISSING
 from layers.engine import translate_errors
+from layers.staging import open_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -292,11 +294,11 @@ def _read_given(conn: Connection, size: int) -> dict[str, IntArray]:
     return given
 
 
-def _read_table(conn: Connection, query: str) -> pd.DataFrame:
+def _read_table(conn: Connection, query: LiteralString) -> pd.DataFrame:
     """Return a query's rows as numbers, without a Python object for each."""
     buffer = io.BytesIO()
-    cursor = conn.connection.driver_connection.cursor()  # type: ignore[union-attr]
-    with translate_errors(), cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT CSV, HEADER)") as copy:
+    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT CSV, HEADER)").format(sql.SQL(query))
+    with translate_errors(), open_cursor(conn) as cursor, cursor.copy(statement) as copy:
         for chunk in copy:
             buffer.write(chunk)
     buffer.seek(0)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pandas as pd
+    import psycopg
     from sqlalchemy import ColumnElement, Connection
     from sqlalchemy.types import TypeEngine
 
@@ -64,6 +65,8 @@ class RawGeometry(UserDefinedType[bytes]):
         """Return the type's name in SQL."""
         return "geometry"
 
+
+_ROW: dict[str, TypeEngine[Any]] = {"line": BigInteger(), "source_id": Text(), "geom": RawGeometry()}
 
 # how psycopg sends a value of each column type in a binary COPY; geometry_recv reads plain WKB bytes
 _SENT_AS: tuple[tuple[type[Any], str], ...] = (
@@ -110,13 +113,17 @@ class Stage:
     repairs: Table = field(init=False)
 
     def __post_init__(self) -> None:
-        inputs = {column.name: _stage_type(column) for column in self.target.columns}
-        row: dict[str, TypeEngine[Any]] = {"line": BigInteger(), "source_id": Text(), "geom": RawGeometry()}
-        self.rows = self._table("rows", {"position": BigInteger(), **row, "properties": Text(), **inputs})
-        self.ready = self._table("ready", {**row, "properties": JSONB(), "content_hash": LargeBinary(), **inputs})
+        self.rows = self._table("rows", {"position": BigInteger(), **_ROW, "properties": Text(), **self._inputs()})
+        self.ready = self._ready_table()
         found: dict[str, TypeEngine[Any]] = {"line": BigInteger(), "source_id": Text()}
         self.rejects = self._table("rejects", {**found, **dict.fromkeys(("reason", "detail", "raw"), Text())})
         self.repairs = self._table("repairs", {**found, **dict.fromkeys(("kind", "detail"), Text())})
+
+    def _inputs(self) -> dict[str, TypeEngine[Any]]:
+        return {column.name: _stage_type(column) for column in self.target.columns}
+
+    def _ready_table(self) -> Table:
+        return self._table("ready", {**_ROW, "properties": JSONB(), "content_hash": LargeBinary(), **self._inputs()})
 
     def _table(self, name: str, columns: dict[str, TypeEngine[Any]]) -> Table:
         made = [Column(column, kind) for column, kind in columns.items()]
@@ -218,8 +225,17 @@ class Stage:
         self.conn.execute(insert(self.rejects).from_select(["line", "source_id", "reason", "detail", "raw"], moved))
         return int(self.conn.execute(delete(rows).where(condition)).rowcount)
 
-    def seal(self) -> None:
-        """Work out each row's hash and make the rows ready for the merge, outside the publishing transaction."""
+    def seal(self, target: Target | None = None) -> None:
+        """Work out each row's hash and make the rows ready for the merge, outside the publishing transaction.
+
+        Parameters
+        ----------
+        target
+            The target with the types its columns turned out to have, where they were staged as text.
+        """
+        if target is not None:
+            self.target = target
+            self.ready = self._ready_table()
         rows, ready = self.rows, self.ready
         names = [column.name for column in self.target.columns]
         values = [_ready_value(rows.c[column.name], column) for column in self.target.columns]
@@ -258,14 +274,20 @@ class Stage:
             return {row[0]: row[1] for row in found}
 
 
+def open_cursor(conn: Connection) -> psycopg.Cursor[Any]:
+    """Return a cursor of the connection's driver, for COPY."""
+    driver: Any = conn.connection.dbapi_connection
+    cursor: psycopg.Cursor[Any] = driver.cursor()
+    return cursor
+
+
 def copy_rows(conn: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> None:
     """Copy rows into a table by binary COPY; values in the order of the table's columns, geometry as WKB bytes."""
     columns = list(table.columns)
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
     schema = [table.schema] if table.schema else []
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(*schema, table.name), names)
-    cursor = conn.connection.driver_connection.cursor()  # type: ignore[union-attr]
-    with translate_errors(), cursor, cursor.copy(statement) as copy:
+    with translate_errors(), open_cursor(conn) as cursor, cursor.copy(statement) as copy:
         copy.set_types([_sent_as(column) for column in columns])
         for row in rows:
             copy.write_row(row)
@@ -298,6 +320,8 @@ def _ready_value(staged: ColumnElement[Any], column: Column[Any]) -> ColumnEleme
         placed = func.ST_SetSRID(staged, SRID, type_=RawGeometry())
         is_multi = str(column.type.geometry_type).startswith("MULTI")
         return func.ST_Multi(placed, type_=RawGeometry()) if is_multi else placed
+    if isinstance(staged.type, Text) and not isinstance(column.type, Text):
+        return cast(staged, column.type)
     default = column.server_default
     if column.nullable or default is None:
         return staged

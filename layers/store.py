@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table
+    from sqlalchemy import ColumnElement, Connection, Executable, FromClause, Select, Table
 
     from layers.staging import Stage
 
@@ -263,15 +263,20 @@ def _merge(conn: Connection, publication: Publication, plan: Plan, load_id: int)
         .values({_key(table, name): value for name, value in wanted.items()})
         .values(valid_from=func.now(), valid_to=None)
     )
-    _expect(publication, "updated", plan.updated, conn.execute(changed).rowcount if plan.updated else 0)
+    _expect(publication, "updated", plan.updated, _run(conn, changed) if plan.updated else 0)
     if plan.closed:
         closed = update(table).where(_is_gone(publication, table)).values(valid_to=func.now())
-        _expect(publication, "closed", plan.closed, conn.execute(closed).rowcount)
+        _expect(publication, "closed", plan.closed, _run(conn, closed))
     if plan.inserted:
         named = {"source": literal(publication.source), "source_id": ready.c.source_id, **wanted}
         rows = select(*named.values()).where(~exists().where(same)).order_by(ready.c.line, ready.c.source_id)
         keys = [_key(table, name) for name in named]
-        _expect(publication, "inserted", plan.inserted, conn.execute(insert(table).from_select(keys, rows)).rowcount)
+        _expect(publication, "inserted", plan.inserted, _run(conn, insert(table).from_select(keys, rows)))
+
+
+def _run(conn: Connection, statement: Executable) -> int:
+    """Return how many rows a statement wrote; SQLAlchemy forgets it for INSERT unless told."""
+    return int(conn.execute(statement, execution_options={"preserve_rowcount": True}).rowcount)
 
 
 def _copied_names(stage: Stage) -> list[str]:
