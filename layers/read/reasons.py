@@ -46,6 +46,9 @@ REASONS = _table(
     ("coordinate-zero", "坐标为 0,0", "The coordinates are 0, 0"),
     ("line-too-short", "线长为零", "The line has no length"),
     ("duplicate-id", "编号重复", "The identity occurs more than once in the file"),
+    ("parent-unknown", "上级区域不存在", "The parent area is neither in the file nor loaded"),
+    ("parent-unrooted", "上级区域成环或未能收录", "Going up the parents never ends at a root"),
+    ("code-scheme", "区划代码位数不符", "The area code is not one of 12 or 15 digits"),
     (
         "place-missing",
         "没有楼栋号、区域代码或空间位置",
