@@ -249,12 +249,29 @@ def _join(parts: Geometries, family: str) -> Any:
     return joined if shapely.is_valid(joined) else shapely.union_all(parts)
 
 
+def approximate_area_m2(geometry: Geometries) -> Floats:
+    """Return areas good to a percent, for telling sizes apart; never a measurement.
+
+    Parameters
+    ----------
+    geometry
+        EPSG:4326 geometries, None allowed.
+
+    Returns
+    -------
+    Square metres; 0 for points, lines and None.
+    """
+    bounds = shapely.bounds(geometry)
+    middle = np.nan_to_num((bounds[:, 1] + bounds[:, 3]) / 2.0)
+    degrees = np.nan_to_num(shapely.area(geometry))
+    return np.asarray(degrees * _DEGREE_M**2 * np.cos(np.radians(middle)), dtype=np.float64)
+
+
 def _size(geometry: Any) -> str:
     """Return the area or length of a geometry in degrees, in words of metres."""
-    latitude = float(np.nanmean(shapely.get_coordinates(geometry)[:, 1]))
-    narrow = np.cos(np.radians(latitude))
     if shapely.get_dimensions(geometry) == 2:
-        return f"area {shapely.area(geometry) * _DEGREE_M**2 * narrow:.1f} m²"
+        return f"area {approximate_area_m2(np.array([geometry], dtype=object))[0]:.1f} m²"
+    narrow = np.cos(np.radians(float(np.nanmean(shapely.get_coordinates(geometry)[:, 1]))))
     return f"length {shapely.length(geometry) * _DEGREE_M * np.sqrt(narrow):.1f} m"
 
 
