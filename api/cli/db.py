@@ -66,7 +66,7 @@ def status(settings: Settings, *, as_json: bool) -> None:
         print_json(facts)
     else:
         for key, value in facts.items():
-            click.echo(f"{key:<14}{value}")
+            click.echo(f"{key:<17}{value}")
     if facts["state"] != "running":
         from geo.errors import StoreError
 
