@@ -181,7 +181,9 @@ def _prepare_reader(source: Source, layer: str, options: LoadOptions, pack: Pack
     return Reader(
         layer=layer,
         mapping=mapping,
-        datum=resolve_datum(given=options.datum, declared=info.crs, name=info.path.name),
+        datum=resolve_datum(
+            given=options.datum, declared=info.crs if info.has_geometry else "EPSG:4326", name=info.path.name
+        ),
         options=options,
         pack=pack,
         joins=joins,

@@ -47,6 +47,7 @@ class ParquetSource(Source):
             encoding=None,
             geometry_columns=self.from_table or ((self.wkb,) if self.wkb else ()),
             notes=notes,
+            has_geometry=self.wkb is not None or bool(self.from_table),
         )
         file.close()
 

@@ -51,6 +51,8 @@ class SourceInfo:
         format has its own.
     notes
         What was noticed on opening, in plain English, for the person loading.
+    has_geometry
+        Whether rows may have a geometry at all; a table without coordinates has none and needs no datum.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class SourceInfo:
     encoding: str | None
     geometry_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    has_geometry: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ class CsvSource(TableSource):
             encoding=self.encoding,
             geometry_columns=self.header.geometry,
             notes=tuple(self.header.notes),
+            has_geometry=bool(self.header.geometry),
         )
 
     def rows(self) -> Iterator[Row]:
@@ -147,6 +148,7 @@ class XlsxSource(TableSource):
             encoding=None,
             geometry_columns=self.header.geometry,
             notes=tuple(self.header.notes),
+            has_geometry=bool(self.header.geometry),
         )
 
     def rows(self) -> Iterator[Row]:

@@ -57,6 +57,7 @@ class VectorSource(Source):
             crs=None if form == "TopoJSON" else meta["crs"],
             encoding=self.encoding,
             notes=("TopoJSON does not say what its coordinates are",) if form == "TopoJSON" else (),
+            has_geometry=self.has_geometry,
         )
 
     def batches(self, *, rows: int = ROWS_PER_BATCH) -> Iterator[Batch]:
