@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, FromClause, Select
 
     from layers.query.layer import LayerView
+    from layers.query.runs import RunColumn
 
 # Raised whenever the same rows give other bytes, so that kept tiles are asked for again.
 TILE_FORMAT = 1
@@ -61,10 +62,12 @@ STREET_ZOOMS = {
     "pedestrian": 13,
 }
 STREET_OTHER_ZOOM = 14
-COVERAGE_BUILDING_ZOOM = 12
+# below the first, areas stand for their homes; below the second, a home is one point
+COVERAGE_BUILDING_ZOOM = 9
+COVERAGE_SHAPE_ZOOM = 12
 # a facility given as an outline is marked by one point; its outline is among the features
 DRAWN_AS_POINTS = frozenset({"facilities", "incidents", "gates"})
-CLUSTERED = frozenset({"facilities", "incidents"})
+CLUSTERED = {"facilities": "type", "incidents": "class"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,8 @@ RULES: Mapping[str, TileRule] = {
     "areas": TileRule(0, ("code", "name", "level", "parent_code")),
     "compounds": TileRule(11, ("source_id", "name")),
     "gates": TileRule(14, ("source_id", "compound_id", "opens_to", "hours")),
-    "buildings": TileRule(13, ("source_id", "name", "use", "floors", "dwellings", "people")),
-    "population": TileRule(13, None),
+    "buildings": TileRule(12, ("source_id", "name", "use", "floors", "dwellings", "people")),
+    "population": TileRule(12, None),
     "facilities": TileRule(7, ("source_id", "type", "name", "capacity", "supply")),
     "incidents": TileRule(7, ("source_id", "class", "severity", "status", "reported_at")),
     "streets": TileRule(6, ("highway", "foot", "access", "steps")),
@@ -182,7 +185,9 @@ class TileSource:
     first
         Order in which rows are kept when there are too many.
     cell_deg
-        Rows within one cell of this size share one mark with ``point_count``; None for no sharing.
+        Rows of one kind within one cell of this size share one mark with ``point_count``; None for no sharing.
+    kind
+        Column that tells kinds apart where marks are shared.
     """
 
     name: str
@@ -193,6 +198,7 @@ class TileSource:
     where: ColumnElement[bool]
     first: tuple[ColumnElement[Any], ...]
     cell_deg: float | None = None
+    kind: str | None = None
 
 
 def rule_of(layer_id: str) -> TileRule:
@@ -244,6 +250,7 @@ def view_source(layer: LayerView, address: TileAddress, *, level: str | None = N
         where=and_(layer.is_live, layer.geom.op("&&")(_envelope(address)), _zoom_condition(layer, address.z, level)),
         first=_order(layer),
         cell_deg=cell_deg,
+        kind=CLUSTERED.get(layer.id),
     )
 
 
@@ -283,20 +290,19 @@ def show_area(zoom: int) -> ColumnElement[bool]:
     return or_(area.level.in_(named), and_(unnamed, by_depth))
 
 
-def coverage_source(run_id: int, position: int, limit_s: int, address: TileAddress) -> TileSource:
+def coverage_source(run_id: int, column: RunColumn, address: TileAddress) -> TileSource:
     """Return the buildings of a run with status, seconds and the seconds that are missing, for one of its columns.
 
     Parameters
     ----------
     run_id
         Which run.
-    position
-        The column's place in the arrays, 1-based.
-    limit_s
-        Seconds a walk may take.
+    column
+        Which type and profile.
     address
         The tile.
     """
+    position, limit_s = column.position, column.limit_s
     building, result = tables.building, tables.run_building
     reach_ms = result.c.reach_ms[position]
     reach_s = func.round(reach_ms / literal_column("1000.0"), 1).cast(Double)
@@ -305,7 +311,7 @@ def coverage_source(run_id: int, position: int, limit_s: int, address: TileAddre
         name="coverage",
         rows=building.join(result, and_(result.c.building_id == building.c.id, result.c.run_id == run_id)),
         key=building.c.id,
-        geom=building.c.geom,
+        geom=building.c.geom if address.z >= COVERAGE_SHAPE_ZOOM else func.ST_Centroid(building.c.geom),
         columns={
             "status": state,
             "reach_s": reach_s,
@@ -314,15 +320,16 @@ def coverage_source(run_id: int, position: int, limit_s: int, address: TileAddre
             "people": result.c.people[position],
             "facility_id": result.c.facility_id[position],
             "name": building.c.name,
+            "floors": building.c.floors,
         },
         where=and_(building.c.valid_to.is_(None), building.c.geom.op("&&")(_envelope(address))),
-        # people in a gap must never be what is left out first
-        first=((state == "gap").desc(), result.c.people[position].desc().nulls_last(), building.c.id),
+        # a fair sample: by a hash of the key, not by what is judged
+        first=(func.hashint8(building.c.id), building.c.id),
     )
 
 
 def coverage_area_source(
-    run_id: int, type_code: str, profile: str, demand_group: str, address: TileAddress, *, level: str | None = None
+    run_id: int, column: RunColumn, address: TileAddress, *, level: str | None = None
 ) -> TileSource:
     """Return the areas of a run with the share covered and the people in the gap, for one of its columns."""
     area, figures = tables.area, tables.run_area
@@ -331,9 +338,9 @@ def coverage_area_source(
         and_(
             figures.c.run_id == run_id,
             figures.c.area_code == area.c.code,
-            figures.c.type == type_code,
-            figures.c.profile == profile,
-            figures.c.demand_group == demand_group,
+            figures.c.type == column.type,
+            figures.c.profile == column.profile,
+            figures.c.demand_group == column.demand_group,
         ),
     )
     shown = show_area(address.z) if level is None else area.c.level == level
@@ -415,7 +422,9 @@ def _pick(source: TileSource, address: TileAddress) -> Select[Any]:
     ]
     if source.cell_deg is None:
         return select(*columns).select_from(source.rows).where(source.where).order_by(*source.first)
-    cell = func.ST_AsBinary(func.ST_SnapToGrid(source.geom, source.cell_deg))
+    cell: list[ColumnElement[Any]] = [func.ST_AsBinary(func.ST_SnapToGrid(source.geom, source.cell_deg))]
+    if source.kind is not None:
+        cell.append(source.columns[source.kind])
     first = func.row_number().over(partition_by=cell, order_by=source.key)
     inner = (
         select(*columns, first.label("place"), func.count().over(partition_by=cell).label("point_count"))

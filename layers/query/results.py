@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Double, Numeric, and_, func, literal, select, tuple_
+from sqlalchemy import BigInteger, Double, Numeric, and_, case, func, literal, select, tuple_
 
 from geo.errors import NotFound
 from layers import tables
@@ -143,6 +143,7 @@ def build_run_buildings(
             facility.c.source_id.label("facility_source_id"),
             state.label("status"),
             kind.c.position,
+            kind.c.radius_limit_m,
         )
         .select_from(
             home.join(kind, and_(kind.c.run_id == home.c.run_id, *one)).outerjoin(
@@ -215,6 +216,12 @@ def build_run_facilities(run_id: int, *, column: RunColumn | None = None) -> Sel
     )
 
 
+def after_facility(statement: Select[Any], position: int, facility_id: int) -> Select[Any]:
+    """Return the rows of :func:`build_run_facilities` that come after one of them."""
+    place = tuple_(statement.selected_columns["position"], statement.selected_columns["facility_id"])
+    return statement.where(place > tuple_(literal(position), literal(facility_id)))
+
+
 def build_totals(run_id: int) -> Select[Any]:
     """Return people covered, in the gap and unknown of every column, over all buildings of the run."""
     result, kind = tables.run_building, tables.run_column
@@ -223,23 +230,58 @@ def build_totals(run_id: int) -> Select[Any]:
     state = status_of(result, here, kind.c.limit_s)
     near = result.c.radius_mm[here] <= kind.c.radius_limit_m * MM_PER_M
     covered = func.coalesce(func.sum(people).filter(state == "covered"), 0)
+    radius = func.coalesce(func.sum(people).filter(near), 0)
     return (
         select(
             kind.c.position,
             kind.c.type,
             kind.c.profile,
+            kind.c.demand_group,
             func.sum(people).label("people"),
             covered.label("covered"),
             func.coalesce(func.sum(people).filter(state == "gap"), 0).label("gap"),
             func.coalesce(func.sum(people).filter(state == "unknown"), 0).label("unknown"),
             share_of(covered, func.sum(people)).label("share_covered"),
-            func.sum(people).filter(near).label("radius_covered"),
+            case((kind.c.radius_limit_m.is_(None), None), else_=radius).label("radius_covered"),
         )
         .select_from(result.join(kind, kind.c.run_id == result.c.run_id))
         .where(result.c.run_id == run_id)
-        .group_by(kind.c.position, kind.c.type, kind.c.profile)
+        .group_by(kind.c.position, kind.c.type, kind.c.profile, kind.c.demand_group, kind.c.radius_limit_m)
         .order_by(kind.c.position)
     )
+
+
+def build_totals_of_areas(run_id: int) -> Select[Any]:
+    """Return the same as :func:`build_totals` from the roots of the tree of areas, without reading every building."""
+    area, kind = tables.run_area, tables.run_column
+    figures = {name: func.sum(area.c[name]) for name in ("people", "covered", "gap", "unknown", "radius_covered")}
+    own = and_(
+        area.c.run_id == kind.c.run_id,
+        area.c.type == kind.c.type,
+        area.c.profile == kind.c.profile,
+        area.c.demand_group == kind.c.demand_group,
+        area.c.parent_code.is_(None),
+    )
+    return (
+        select(
+            kind.c.position,
+            kind.c.type,
+            kind.c.profile,
+            kind.c.demand_group,
+            *(total.cast(BigInteger).label(name) for name, total in figures.items()),
+            share_of(figures["covered"], figures["people"]).label("share_covered"),
+        )
+        .select_from(kind.join(area, own))
+        .where(kind.c.run_id == run_id)
+        .group_by(kind.c.position, kind.c.type, kind.c.profile, kind.c.demand_group)
+        .order_by(kind.c.position)
+    )
+
+
+def fetch_totals(conn: Connection, run_id: int) -> list[dict[str, Any]]:
+    """Return the people of every column of a run: covered + gap + unknown = people."""
+    rows = conn.execute(build_totals_of_areas(run_id)).mappings().all()
+    return [dict(row) for row in rows or conn.execute(build_totals(run_id)).mappings().all()]
 
 
 def fetch_building_card(

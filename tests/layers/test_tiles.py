@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, text
 from geo.errors import NotFound, NotReady, RequestError, TooLarge
 from layers import tables, tiles
 from layers.query.layer import fetch_layer
+from layers.query.runs import RunColumn, fetch_columns, find_column
 from tests import factories, seed
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def draw(conn: Connection, layer: str, address: tiles.TileAddress, **options: An
     source = tiles.view_source(fetch_layer(conn, layer), address, **options)
     tile = tiles.fetch_tile(conn, source, address)
     return tile, mapbox_vector_tile.decode(tile.data)
+
+
+def column_of(conn: Connection, place: seed.Seed, code: str) -> RunColumn:
+    """Return the run's column of a type."""
+    return find_column(fetch_columns(conn, place.run_id), code, None)
 
 
 def ids_in_box(conn: Connection, layer: str, address: tiles.TileAddress) -> set[int]:
@@ -136,12 +142,23 @@ def test_below_the_first_zoom_and_far_away_a_tile_is_empty(conn: Connection) -> 
     assert draw(conn, "buildings", tiles.TileAddress(14, 3, 3))[0].data == b""
 
 
-def test_shared_marks_are_counted_and_the_tile_says_it_is_thinned(conn: Connection) -> None:
-    tile, decoded = draw(conn, "facilities", address_at(8))
+def test_coverage_is_points_far_out_and_shapes_near(conn: Connection, place: seed.Seed) -> None:
+    for zoom, kind in ((10, "Point"), (13, "Polygon")):
+        source = tiles.coverage_source(place.run_id, column_of(conn, place, "EDU_KINDER"), address_at(zoom))
+        decoded = mapbox_vector_tile.decode(tiles.fetch_tile(conn, source, address_at(zoom)).data)
+        assert {f["geometry"]["type"] for f in decoded["coverage"]["features"]} == {kind}
+
+
+def test_shared_marks_are_counted_by_kind_and_the_tile_says_it_is_thinned(db: Db, place: seed.Seed) -> None:
+    with db.owner.connect() as conn:
+        factories.add_facility(conn, lon=seed.LON + 0.0001, lat=seed.LAT + seed.STEP, type="EDU_KINDER")
+        tile, decoded = draw(conn, "facilities", address_at(7))
+        conn.rollback()
     marks = decoded["facilities"]["features"]
-    assert sum(mark["properties"]["point_count"] for mark in marks) == 3
-    assert (tile.kept, tile.found, tile.is_thinned) == (len(marks), 3, True)
-    assert decoded["thinned"]["features"][0]["properties"] == {"layer": "facilities", "kept": len(marks), "found": 3}
+    counts = {mark["properties"].get("type"): mark["properties"]["point_count"] for mark in marks}
+    assert counts == {"EDU_KINDER": 2, "EDU_PRIMARY": 1, None: 1}
+    assert (tile.kept, tile.found, tile.is_thinned) == (3, 4, True)
+    assert decoded["thinned"]["features"][0]["properties"] == {"layer": "facilities", "kept": 3, "found": 4}
 
 
 def test_a_tile_over_the_row_bound_keeps_the_largest_and_says_so(conn: Connection, place: seed.Seed) -> None:
@@ -180,12 +197,10 @@ def test_closed_rows_are_not_drawn(db: Db, place: seed.Seed) -> None:
     assert {f["id"] for f in decoded["buildings"]["features"]} == set(place.buildings) - {place.buildings[1]}
 
 
-@pytest.mark.parametrize(("position", "code"), [(1, "EDU_KINDER"), (2, "EDU_PRIMARY")])
-def test_coverage_tells_status_and_missing_seconds_on_paper(
-    conn: Connection, place: seed.Seed, position: int, code: str
-) -> None:
+@pytest.mark.parametrize("code", list(seed.LIMIT_S))
+def test_coverage_tells_status_and_missing_seconds_on_paper(conn: Connection, place: seed.Seed, code: str) -> None:
     address = address_at(16)
-    source = tiles.coverage_source(place.run_id, position, seed.LIMIT_S[code], address)
+    source = tiles.coverage_source(place.run_id, column_of(conn, place, code), address)
     decoded = mapbox_vector_tile.decode(tiles.fetch_tile(conn, source, address).data)
     drawn = {f["id"]: f["properties"] for f in decoded["coverage"]["features"]}
     for number, key in enumerate(place.buildings):
@@ -200,7 +215,7 @@ def test_coverage_tells_status_and_missing_seconds_on_paper(
 
 def test_coverage_by_area_carries_share_and_people(conn: Connection, place: seed.Seed) -> None:
     address = address_at(8)
-    source = tiles.coverage_area_source(place.run_id, "EDU_KINDER", "adult", "a03_05", address)
+    source = tiles.coverage_area_source(place.run_id, column_of(conn, place, "EDU_KINDER"), address)
     decoded = mapbox_vector_tile.decode(tiles.fetch_tile(conn, source, address).data)
     drawn = {f["properties"]["code"]: f["properties"] for f in decoded["coverage_area"]["features"]}
     assert drawn["110000"]["people_gap"] == 50

@@ -1,0 +1,82 @@
+"""Where jobs are done: one process beside the server, so that a long run never keeps a tile waiting."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from layers.jobs import fail_job, fail_lost_jobs, fetch_queued, run_job
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable
+    from concurrent.futures import Executor, Future
+
+    from sqlalchemy import Engine
+
+    from layers.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+BUG = {
+    "title": "Job failed",
+    "detail": "The job met a fault of the product's own; nothing was stored.",
+    "hint": "The log of the server holds the details.",
+}
+
+
+def do_gap_run(engine: Engine, settings: Settings, request: dict[str, Any], progress: Any) -> dict[str, Any]:
+    """Compute and store one gap run and return its id and totals."""
+    from layers.run import run_gaps
+    from layers.run_result import GapRequest
+
+    asked = GapRequest(
+        types=tuple(request["types"]),
+        profiles=tuple(request["profiles"]),
+        minutes=request["minutes"],
+        area=request["area"],
+        name=request["name"],
+    )
+    summary = run_gaps(engine, settings, asked, progress)
+    return {"run_id": summary.id, "duration_s": summary.duration_s, "counts": summary.counts}
+
+
+WORKS: dict[str, Callable[..., dict[str, Any]]] = {"gap-run": do_gap_run}
+
+
+class JobRunner:
+    """Hands stored jobs to an executor, one after the other."""
+
+    def __init__(self, settings: Settings, engine: Engine, executor: Executor) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.executor = executor
+
+    def take_on_waiting(self) -> None:
+        """Settle what an earlier server left behind: lost jobs fail, waiting ones are taken on."""
+        with self.engine.begin() as connection:
+            fail_lost_jobs(connection)
+            waiting = fetch_queued(connection)
+        for row in waiting:
+            self.submit(row.id, row.kind)
+
+    def submit(self, job_id: uuid.UUID, kind: str) -> None:
+        """Do a stored job when its turn comes."""
+        future = self.executor.submit(run_job, self.settings, job_id, WORKS[kind])
+        future.add_done_callback(partial(self._settle, job_id))
+
+    def close(self) -> None:
+        """Stop taking jobs; those not begun stay queued for the next server."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+    def _settle(self, job_id: uuid.UUID, future: Future[None]) -> None:
+        """Say in the store that a job failed where its process could not."""
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            return
+        logger.error("job %s failed", job_id, exc_info=error)
+        with self.engine.begin() as connection:
+            fail_job(connection, job_id, BUG)

@@ -1,0 +1,61 @@
+"""Circles: everything within some minutes of a place, with who and what is inside."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Query
+
+from api import schemas
+from api.deps import ReadDep, ServicesDep
+from geo.errors import RequestError
+from layers.circle import MAX_MINUTES
+from layers.query.circles import describe_circles
+
+router = APIRouter(tags=["circles"])
+
+LIMITS_MAX = 6
+MEDIA_TYPE = "application/geo+json"
+
+LonQuery = Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, description="Degrees east")]
+LatQuery = Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Degrees north")]
+MinutesQuery = Annotated[str, Query(max_length=100, description="Minutes, separated by commas")]
+WalkerQuery = Annotated[str, Query(max_length=100, description="Walking profile")]
+
+
+@router.get("/circles", response_model=schemas.Circles, response_model_exclude_none=False)
+async def get_circles(
+    lon: LonQuery,
+    lat: LatQuery,
+    read: ReadDep,
+    services: ServicesDep,
+    minutes: MinutesQuery = "5,10,15",
+    profile: WalkerQuery = "adult",
+) -> dict[str, Any]:
+    """Return one polygon for each number of minutes, with the people and facilities that reach counts inside."""
+    walk = partial(services.studies.find_circles, lon=lon, lat=lat, minutes=parse_minutes(minutes), profile=profile)
+    circles = await anyio.to_thread.run_sync(walk, abandon_on_cancel=True)
+    return await read(describe_circles, circles)
+
+
+def parse_minutes(text: str) -> list[float]:
+    """Return minutes from "5,10,15".
+
+    Raises
+    ------
+    RequestError
+        Not one to six numbers above 0 and at most an hour.
+    """
+    try:
+        limits = [float(part) for part in text.split(",")]
+    except ValueError:
+        limits = []
+    if not 0 < len(limits) <= LIMITS_MAX or not all(0 < limit <= MAX_MINUTES for limit in limits):
+        raise RequestError(
+            f"Reading minutes {text[:60]!r}: expected one to {LIMITS_MAX} numbers above 0 and at most {MAX_MINUTES:g},"
+            " separated by commas",
+            parameter="minutes",
+        )
+    return limits

@@ -1,0 +1,40 @@
+"""Circles as GeoJSON: the polygon for eyes, with people and facilities inside counted by reach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import shapely
+
+from layers.query.inside import fetch_facilities_inside, fetch_people_inside
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from layers.circle import Circles
+
+
+def describe_circles(conn: Connection, circles: Circles) -> dict[str, Any]:
+    """Return a GeoJSON feature collection with one feature a limit and the start as foreign member.
+
+    Parameters
+    ----------
+    conn
+        Where to read people and facilities.
+    circles
+        What was walked.
+    """
+    features = [
+        {
+            "type": "Feature",
+            "geometry": shapely.geometry.mapping(area.polygon),
+            "properties": {
+                "minutes": area.minutes,
+                **fetch_people_inside(conn, area.building_id.tolist()),
+                "facilities": fetch_facilities_inside(conn, area.facility_id.tolist()),
+            },
+        }
+        for area in circles.areas
+    ]
+    start = {"lon": circles.lon, "lat": circles.lat, "edge_m": circles.off_m}
+    return {"type": "FeatureCollection", "features": features, "start": start}
