@@ -368,13 +368,14 @@ class _Recogniser:
         told = evidence.because(f"name {word}")
         if overrules:
             return replace(told, types=self._sort(rule.types), maybe=rule.maybe)
+        if evidence.types and set(evidence.types) <= set(rule.types):
+            # nothing to choose, but the name may take away "or nothing"
+            return replace(told, maybe=rule.maybe) if evidence.maybe else evidence
         if evidence.is_sized:
             return evidence
         if not evidence.types or (len(evidence.types) >= _SPEAKERS_MIN and rule.types):
             shared = [code for code in rule.types if code in evidence.types]
             return replace(told, types=self._sort(shared or rule.types), maybe=rule.maybe)
-        if set(evidence.types) <= set(rule.types):
-            return evidence
         # tags and name name different types of one family: a person decides
         return replace(told, types=self._sort((*evidence.types, *rule.types)), maybe=not rule.types)
 
