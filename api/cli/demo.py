@@ -89,9 +89,8 @@ def make_demo(engine: Engine, settings: Settings, size: Literal["S", "M", "L"]) 
 
 def load_city(engine: Engine, settings: Settings, size: Literal["S", "M", "L"]) -> None:
     """Make the city and load every layer of it, in place of a sample city loaded before."""
-    from layers.load import load_layer, load_reference
-
     from data.sample_city import make_city, write_city
+    from layers.load import load_layer, load_reference
     from layers.load_options import LoadOptions
 
     settings.cache_dir.mkdir(parents=True, exist_ok=True)

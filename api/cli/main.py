@@ -33,7 +33,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "circle": ("gaps", "Draw what can be reached from one place within some minutes."),
     "map": ("maps", "Save one page with a map, to share."),
     "standards": ("standards", "Show the standards pack and check a city's changes to it."),
-    "standards": ("standards", "Show the standards pack and check a city's changes to it."),
     "serve": ("serve", "Serve the map, the tiles and the interface for programs."),
     "db": ("db", "Start, stop, back up and restore the database."),
     "check": ("check", "Find what is wrong with this installation and say what to do."),
