@@ -1,0 +1,131 @@
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+
+import { t } from './i18n';
+import { freePadding, isMapReady, plannerMap } from './map/bind';
+import { Card } from './panels/card';
+import { GapPanel } from './panels/gap-panel';
+import { Header } from './panels/header';
+import { LayerTree } from './panels/layer-tree';
+import { Legend } from './panels/legend';
+import { MapTools } from './panels/map-tools';
+import { canDrawMap, MapView, NoMap } from './panels/map-view';
+import { TableDialog } from './panels/table-view';
+import { change, closeCard } from './state/actions';
+import { catalogue, isCardOpen, isCircleTool, isNarrow, screen, sheet } from './state/store';
+import { Icon } from './ui/icon';
+import { Fault } from './ui/parts';
+
+const hasMap = canDrawMap();
+const NARROW = '(max-width: 820px)';
+
+function Tabs(): JSX.Element {
+  const { tab } = screen.value;
+  const tabs = [{ id: 'gaps', icon: 'chart-simple' }, { id: 'layers', icon: 'layer-group' }] as const;
+  const onKey = (event: KeyboardEvent): void => {
+    if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
+    const next = tab === 'gaps' ? 'layers' : 'gaps';
+    change({ tab: next });
+    document.getElementById(`tab-${next}`)?.focus();
+  };
+  return (
+    <div class="tabs" role="tablist" aria-label={t('tab.label')} onKeyDown={onKey}>
+      {tabs.map(({ id, icon }) => (
+        <button key={id} id={`tab-${id}`} type="button" role="tab" aria-selected={tab === id} aria-controls="tab-panel" tabIndex={tab === id ? 0 : -1} onClick={() => change({ tab: id })}>
+          <Icon name={icon} size={13} /> {t(`tab.${id}`)}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** The grip of a phone's bottom sheet: drag, tap, or arrow keys. */
+function SheetGrip(): JSX.Element {
+  const start = useRef<number | null>(null);
+  const heights = ['peek', 'half', 'full'] as const;
+  const step = (by: number): void => {
+    sheet.value = heights[Math.min(Math.max(heights.indexOf(sheet.value) + by, 0), heights.length - 1)] ?? 'half';
+  };
+  const onEnd = (event: PointerEvent): void => {
+    if (start.current === null) return;
+    const moved = event.clientY - start.current;
+    start.current = null;
+    if (Math.abs(moved) > 24) step(moved < 0 ? 1 : -1);
+    else sheet.value = sheet.value === 'peek' ? 'half' : sheet.value === 'half' ? 'full' : 'peek';
+  };
+  return (
+    <button type="button" class="grip" aria-label={t('sheet.handle')} aria-expanded={sheet.value !== 'peek'}
+      onPointerDown={(event) => { start.current = event.clientY; event.currentTarget.setPointerCapture(event.pointerId); }} onPointerUp={onEnd}
+      onKeyDown={(event) => { if (event.key === 'ArrowUp') step(1); else if (event.key === 'ArrowDown') step(-1); }}>
+      <span />
+    </button>
+  );
+}
+
+function Panel(): JSX.Element {
+  const { tab } = screen.value;
+  const isCovered = isNarrow.value && isCardOpen.value;
+  const remote = catalogue.remote.value;
+  return (
+    <aside class="panel" id="panel" tabIndex={-1} hidden={isCovered} aria-label={t('tab.label')}>
+      <Tabs />
+      <div class="panel-body" id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`}>
+        {remote.state === 'error' ? <Fault error={remote.error} onRetry={catalogue.retry} /> : tab === 'gaps' ? <GapPanel /> : <LayerTree />}
+      </div>
+    </aside>
+  );
+}
+
+/** Tell the map which part of it the panels cover. */
+function usePadding(): void {
+  const map = plannerMap.value;
+  const padding = freePadding();
+  useEffect(() => map?.setPadding(padding), [map, padding]);
+}
+
+function useKeysAndWidth(): void {
+  useEffect(() => {
+    const query = matchMedia(NARROW);
+    const onWidth = (): void => { isNarrow.value = query.matches; };
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.key === 'Escape' && !event.defaultPrevented) {
+        if (isCircleTool.value) isCircleTool.value = false;
+        else closeCard();
+      }
+      if (event.key === '/' && !(event.target instanceof HTMLInputElement)) {
+        event.preventDefault();
+        document.getElementById('search')?.focus();
+      }
+    };
+    onWidth();
+    query.addEventListener('change', onWidth);
+    addEventListener('keydown', onKey);
+    return () => {
+      query.removeEventListener('change', onWidth);
+      removeEventListener('keydown', onKey);
+    };
+  }, []);
+}
+
+export function App(): JSX.Element {
+  useKeysAndWidth();
+  usePadding();
+  const isOpen = isCardOpen.value;
+  return (
+    <div class={`app ${isOpen ? 'has-card' : ''} sheet-${sheet.value} ${isMapReady.value ? 'is-ready' : ''}`}>
+      <Header />
+      <main class="stage">
+        {hasMap ? <MapView /> : <NoMap />}
+        <div class="side">
+          {isNarrow.value && <SheetGrip />}
+          <Panel />
+          {isNarrow.value && isOpen && <Card />}
+        </div>
+        {hasMap && <Legend />}
+        {hasMap && <MapTools />}
+        {!isNarrow.value && <Card />}
+        {hasMap && <TableDialog />}
+      </main>
+    </div>
+  );
+}

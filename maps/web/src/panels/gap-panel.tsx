@@ -1,0 +1,108 @@
+import type { JSX } from 'preact';
+
+import { apiUrl, type Params } from '../api/client';
+import { areasPath, buildingsPath } from '../api/endpoints';
+import { formatTime } from '../format';
+import { groupTitle, levelTitle, profileNameOf, t } from '../i18n';
+import { areaName } from '../map/bind';
+import { change } from '../state/actions';
+import { BUILDING_LEVEL, column, lang, levelName, levels, profileCode, run, runs, runValue, screen, typeCode } from '../state/store';
+import { valueOf } from '../state/resource';
+import { Icon } from '../ui/icon';
+import { EmptyState, Fault, Segmented, Select, Skeleton } from '../ui/parts';
+import { Ranking } from './ranking';
+import { Totals } from './totals';
+import { TypePicker } from './type-picker';
+
+const FORMATS = ['csv', 'xlsx', 'geojson'] as const;
+
+export function ExportLinks({ path, params, title }: { path: string; params: Params; title: string }): JSX.Element {
+  return (
+    <p class="export">
+      <Icon name="download" size={12} /> <span>{title}</span>
+      {FORMATS.map((format) => (
+        <a key={format} href={apiUrl(path, { ...params, f: format })} download>{format.toUpperCase()}</a>
+      ))}
+    </p>
+  );
+}
+
+function RunSelect(): JSX.Element | null {
+  const list = valueOf(runs.remote.value) ?? [];
+  if (list.length < 2) return null;
+  const options = list.map((row, index) => ({
+    value: index === 0 ? 'latest' : String(row.id),
+    label: `${row.name ?? row.id} · ${formatTime(row.created_at, lang.value)}${index === 0 ? ` (${t('gap.runLatest')})` : ''}`,
+  }));
+  return <Select label={t('gap.run')} options={options} value={screen.value.run} onChange={(value) => change({ run: value })} />;
+}
+
+function WhoSwitch(): JSX.Element | null {
+  const own = column.value?.demand_group;
+  if (own === undefined || own === 'all') return null;
+  return (
+    <Segmented label={t('gap.who')} value={screen.value.everyone ? 'all' : 'own'} onChange={(value) => change({ everyone: value === 'all' })}
+      options={[{ value: 'own', label: t('gap.ownGroup', { group: groupTitle(own) }) }, { value: 'all', label: t('gap.everyone') }]} />
+  );
+}
+
+function LevelTabs(): JSX.Element {
+  const options = [...levels.value.map((row) => ({ value: row.level, label: levelTitle(row) })), { value: BUILDING_LEVEL, label: t('gap.building') }];
+  return <Segmented label={t('gap.level')} options={options} value={levelName.value} onChange={(level) => change({ level, area: level === BUILDING_LEVEL ? screen.peek().area : null })} />;
+}
+
+/** Buildings of one area only, until the chip is closed. */
+function AreaChip(): JSX.Element | null {
+  const { area } = screen.value;
+  if (area === null || levelName.value !== BUILDING_LEVEL) return null;
+  return (
+    <button type="button" class="chip" onClick={() => change({ area: null })}>
+      {t('rank.inArea', { name: areaName(area) ?? area })} <Icon name="xmark" size={10} />
+    </button>
+  );
+}
+
+function Exports(): JSX.Element | null {
+  const detail = runValue.value;
+  const type = typeCode.value;
+  if (!detail || type === null) return null;
+  const id = String(detail.id);
+  const shared = { type, profile: profileCode.value };
+  const isBuilding = levelName.value === BUILDING_LEVEL;
+  return (
+    <footer class="exports" aria-label={t('export.title')}>
+      {!isBuilding && <ExportLinks title={t('export.areas')} path={areasPath(id)} params={{ ...shared, level: levelName.value }} />}
+      <ExportLinks title={t('export.buildings')} path={buildingsPath(id)} params={{ ...shared, area: screen.value.area }} />
+    </footer>
+  );
+}
+
+/** Choose run, type, people and level; read the totals; walk down the ranking. */
+export function GapPanel(): JSX.Element {
+  const remote = run.remote.value;
+  if (remote.state === 'error') {
+    if (remote.error.isNotReady) return <EmptyState title={t('empty.noRun')} command="onemap gaps run" />;
+    return <Fault error={remote.error} onRetry={run.retry} />;
+  }
+  const detail = runValue.value;
+  if (!detail) return <Skeleton lines={9} />;
+  const profiles = detail.profiles.map((code) => ({ value: code, label: profileNameOf(code) }));
+  return (
+    <div class="gap-panel">
+      <div class="controls">
+        <RunSelect />
+        <TypePicker />
+        {profiles.length > 1 && <Segmented label={t('gap.profile')} options={profiles} value={profileCode.value} onChange={(profile) => change({ profile })} />}
+        <WhoSwitch />
+      </div>
+      <Totals />
+      <div class="ranking-head">
+        <h2>{t('rank.title')}</h2>
+        <LevelTabs />
+        <AreaChip />
+      </div>
+      <Ranking />
+      <Exports />
+    </div>
+  );
+}

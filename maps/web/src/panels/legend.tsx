@@ -1,0 +1,111 @@
+import type { JSX } from 'preact';
+
+import { formatCount } from '../format';
+import { categoryName, t, typeNameOf } from '../i18n';
+import { gapBreaks } from '../map/bind';
+import { MISSING_BREAKS_MIN, PALETTES } from '../map/palette';
+import { COVERAGE, lookOf } from '../map/style';
+import { BUILDING_LEVEL, catalogueValue, circles, column, lang, levelName, runValue, screen, theme, typeByCode, typeCode } from '../state/store';
+import { Swatch } from '../ui/parts';
+import { CategoryBadge } from './type-picker';
+
+interface Entry {
+  colour: string;
+  text: string;
+}
+
+const Entries = ({ entries }: { entries: readonly Entry[] }): JSX.Element => (
+  <ul class="legend-entries">
+    {entries.map((entry) => <li key={entry.text}><Swatch colour={entry.colour} /> {entry.text}</li>)}
+  </ul>
+);
+
+/** Only the classes that can occur: reach is searched to twice the limit, so nobody misses by more than the limit. */
+function buildingEntries(): Entry[] {
+  const colours = PALETTES[theme.value];
+  const [a, b, c] = MISSING_BREAKS_MIN;
+  const most = (column.value?.limit_s ?? Infinity) / 60;
+  const unit = lang.value === 'zh' ? ' 分' : ' min';
+  const missing = [
+    { from: 0, text: t('legend.under', { a: `${a}${unit}` }) }, { from: a, text: t('legend.between', { a, b: `${b}${unit}` }) },
+    { from: b, text: t('legend.between', { a: b, b: `${c}${unit}` }) }, { from: c, text: t('legend.over', { a: `${c}${unit}` }) },
+  ];
+  return [
+    { colour: colours.covered, text: t('legend.coveredWithin') },
+    ...missing.flatMap(({ from, text }, index) => (from < most ? [{ colour: colours.missing[index] ?? colours.noRoute, text }] : [])),
+    { colour: colours.noRoute, text: t('legend.noRoute') },
+    { colour: colours.unknown, text: t('legend.unknown') },
+  ];
+}
+
+function areaEntries(): Entry[] {
+  const colours = PALETTES[theme.value];
+  const breaks = gapBreaks();
+  const count = (value: number): string => formatCount(value, lang.value);
+  if (breaks.length === 0) return [{ colour: 'transparent', text: t('legend.none') }];
+  return [0, ...breaks].map((from, index) => {
+    const to = breaks[index];
+    const text = to === undefined ? `≥ ${count(from)}` : `${count(Math.max(from, 1))}–${count(to - 1)}`;
+    return { colour: colours.people[index] ?? colours.people[4], text };
+  });
+}
+
+export function CoverageLegend(): JSX.Element {
+  const isBuilding = levelName.value === BUILDING_LEVEL;
+  return (
+    <>
+      <h3>{t(isBuilding ? 'legend.missing' : 'legend.peopleInGap')}</h3>
+      <Entries entries={isBuilding ? buildingEntries() : areaEntries()} />
+    </>
+  );
+}
+
+export function CategoryLegend(): JSX.Element {
+  const categories = [...new Set((catalogueValue.value?.types ?? []).map((type) => type.category))];
+  return (
+    <ul class="legend-entries in-columns">
+      {categories.map((category) => <li key={category}><CategoryBadge category={category} /> {categoryName(category)}</li>)}
+    </ul>
+  );
+}
+
+export function StreetLegend(): JSX.Element {
+  const { casing, street } = PALETTES[theme.value];
+  const entries = lang.value === 'zh' ? ['主干路', '次干路', '支路', '步行道'] : ['Major road', 'Secondary road', 'Local street', 'Path'];
+  const colours = [casing.major, casing.mid, casing.minor, street.path];
+  return (
+    <ul class="legend-entries">
+      {entries.map((text, index) => <li key={text}><Swatch colour={colours[index] ?? street.path} kind="line" /> {text}</li>)}
+    </ul>
+  );
+}
+
+function CircleLegend(): JSX.Element {
+  const [five, ten, fifteen] = PALETTES[theme.value].circle;
+  return (
+    <>
+      <h3>{t('legend.circles')}</h3>
+      <Entries entries={[{ colour: five, text: t('legend.minutes', { n: 5 }) }, { colour: ten, text: t('legend.minutes', { n: 10 }) }, { colour: fifteen, text: t('legend.minutes', { n: 15 }) }]} />
+    </>
+  );
+}
+
+/** The legend on the map: of what is on show now, nothing else. */
+export function Legend(): JSX.Element | null {
+  const code = typeCode.value;
+  const hasGap = runValue.value !== null && code !== null && lookOf(screen.value.layers, undefined, COVERAGE).visible;
+  const hasCircles = screen.value.circle !== null && circles.remote.value.state === 'ready';
+  if (!hasGap && !hasCircles) return null;
+  const type = typeByCode.value.get(code ?? '');
+  return (
+    <aside class="legend" aria-label={t('legend.title')}>
+      {hasGap && code !== null && (
+        <>
+          <p class="legend-type">{type && <CategoryBadge category={type.category} />} {typeNameOf(code)}</p>
+          <CoverageLegend />
+        </>
+      )}
+      {hasCircles && <CircleLegend />}
+    </aside>
+  );
+}

@@ -1,0 +1,72 @@
+import { signal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+
+import { t } from '../i18n';
+import { isMapReady, mapError, mountMap } from '../map/bind';
+import { catalogue, catalogueValue, isCircleTool } from '../state/store';
+import { isTestMode } from '../test-hook';
+import { Icon } from '../ui/icon';
+import { IconButton, Segmented } from '../ui/parts';
+import { TableView, tableLayer } from './table-view';
+import { layerTitle } from '../i18n';
+
+export function canDrawMap(): boolean {
+  return document.createElement('canvas').getContext('webgl2') !== null;
+}
+
+function Notices(): JSX.Element {
+  return (
+    <div class="notices" role="status">
+      {isCircleTool.value && <p class="notice"><Icon name="bullseye" size={13} /> {t('circle.toolOn')}</p>}
+      {mapError.value !== null && (
+        <p class="notice is-bad">
+          <Icon name="triangle-exclamation" size={13} /> {t('error.map', { what: mapError.value })}
+          <IconButton icon="xmark" label={t('action.close')} onClick={() => (mapError.value = null)} />
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** The map's place on the page. The map itself is plain TypeScript and lives outside Preact. */
+export function MapView(): JSX.Element {
+  const container = useRef<HTMLDivElement>(null);
+  const isReady = catalogueValue.value !== null || catalogue.remote.value.state === 'error';
+  useEffect(() => {
+    if (!isReady || !container.current) return;
+    return mountMap(container.current, !isTestMode);
+  }, [isReady]);
+  return (
+    <div class={`map ${isCircleTool.value ? 'is-tool' : ''}`}>
+      <div class="map-canvas" ref={container} />
+      {!isMapReady.value && <div class="map-loading" role="status"><span class="spinner" aria-hidden="true" /> {t('map.loading')}</div>}
+      <Notices />
+    </div>
+  );
+}
+
+const listed = signal('areas');
+
+/** Without WebGL: the same layers as lists and tables. */
+export function NoMap(): JSX.Element {
+  const layers = (catalogueValue.value?.layers ?? []).filter((layer) => layer.rows > 0);
+  const layer = layers.some((row) => row.id === listed.value) ? listed.value : (layers[0]?.id ?? null);
+  useEffect(() => {
+    tableLayer.value = layer;
+    return () => {
+      tableLayer.value = null;
+    };
+  }, [layer]);
+  return (
+    <div class="no-map">
+      <p class="notice"><Icon name="triangle-exclamation" size={13} /> {t('map.noWebGL')}</p>
+      {layer !== null && (
+        <>
+          <Segmented label={t('tab.layers')} value={layer} onChange={(id) => (listed.value = id)} options={layers.map((row) => ({ value: row.id, label: layerTitle(row) }))} />
+          <TableView layer={layer} />
+        </>
+      )}
+    </div>
+  );
+}
