@@ -76,7 +76,7 @@ def find_reference_columns(source: Source) -> tuple[ReferenceColumn, ...]:
     seen: set[str] = set()
     for batch in source.batches():
         for name, kinds in possible.items():
-            values = {value for value in batch.frame[name].map(_plain).tolist() if value is not None}
+            values = {plain for value in batch.frame[name].tolist() if (plain := _plain(value)) is not None}
             if values:
                 seen.add(name)
             kinds &= {kind for kind in kinds if all(_FITS[kind](value) for value in values)}

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import func, select
 
@@ -119,7 +119,7 @@ def load_layer(
             stage.seal()
             publication = make_publication(stage, path, options, datum=reader.datum, started_at=started_at)
             staged = describe_stage(publication, reader.mapping, [*notes, *reader.describe(), *source.info.notes])
-            staged.notes[:0] = _check_datum(staged, options)
+            staged.notes[:0] = check_datum_of(staged, options)
             outcomes = publish_all(conn, [staged], pack=reader.pack, dry_run=options.dry_run)
     return make_report(staged, outcomes[0], dry_run=options.dry_run, duration_s=time.monotonic() - began)
 
@@ -182,7 +182,9 @@ def _prepare_reader(source: Source, layer: str, options: LoadOptions, pack: Pack
         layer=layer,
         mapping=mapping,
         datum=resolve_datum(
-            given=options.datum, declared=info.crs if info.has_geometry else "EPSG:4326", name=info.path.name
+            given=options.datum,
+            declared=info.crs if info.has_geometry or options.datum else "EPSG:4326",
+            name=info.path.name,
         ),
         options=options,
         pack=pack,
@@ -339,7 +341,14 @@ def _check_tree(stage: Stage, options: LoadOptions) -> list[str]:
     return notes
 
 
-def _check_datum(staged: Staged, options: LoadOptions) -> list[str]:
+def check_datum_of(staged: Staged, options: LoadOptions) -> list[str]:
+    """Return a sentence about a doubtful datum that does not stop the load.
+
+    Raises
+    ------
+    DatumUnknown
+        The layer sits a shift away from what is loaded and nobody said that this is meant.
+    """
     publication = staged.publication
     suspicion = check_datum(
         publication.stage,
@@ -350,32 +359,62 @@ def _check_datum(staged: Staged, options: LoadOptions) -> list[str]:
     return [] if suspicion is None else [suspicion]
 
 
-def publish_all(conn: Connection, staged: Sequence[Staged], *, pack: Pack, dry_run: bool) -> list[Outcome]:
+class Beside(Protocol):
+    """Work the publishing transaction does for one layer beside its rows."""
+
+    @property
+    def name(self) -> str:
+        """The layer's version key."""
+
+    def prepare(self, conn: Connection) -> None:
+        """Make ready what the rows need."""
+
+    def finish(self, conn: Connection) -> bool:
+        """Follow the rows; return whether the layer changed although its rows did not."""
+
+
+def publish_all(
+    conn: Connection,
+    staged: Sequence[Staged],
+    *,
+    pack: Pack | None,
+    dry_run: bool,
+    references: Sequence[Beside] = (),
+) -> list[Outcome]:
     """Publish layers of one file together, with everything that follows from them, in one transaction."""
-    layers = [one.publication.stage.target.layer for one in staged]
+    publications = [one.publication for one in staged]
+    stages = {publication.stage.target.layer: publication.stage for publication in publications}
     with conn.begin() as transaction:
-        lock_layers(conn, layers)
+        lock_layers(conn, stages)
+        for beside in references:
+            beside.prepare(conn)
         if dry_run:
-            outcomes = publish(conn, [one.publication for one in staged], dry_run=True)
+            outcomes = publish(conn, publications, dry_run=True)
             transaction.rollback()
             return outcomes
-        _settle_metric_crs(conn, staged)
-        outcomes = publish(conn, [one.publication for one in staged])
-        changed = {outcome.layer for outcome in outcomes if outcome.has_changed}
-        if changed & RESIDENT_LAYERS:
+        _settle_metric_crs(conn, stages)
+        outcomes = publish(conn, publications)
+        for beside in references:
+            if beside.finish(conn) and not _has_changed(outcomes, beside.name):
+                table = stages[beside.name].target.table
+                raise_version(conn, table, beside.name, box=None, load_id=None, kind="barrier")
+        if any(outcome.has_changed and outcome.layer in RESIDENT_LAYERS for outcome in outcomes):
             outcomes = _settle_residents(conn, staged, outcomes)
-        if "facilities" in layers:
+        if pack is not None and "facilities" in stages:
             save_pack(conn, pack)
         for one, outcome in zip(staged, outcomes, strict=True):
             one.notes += _list_gates_without_compound(conn) if outcome.layer in ("gates", "compounds") else []
     return outcomes
 
 
-def _settle_metric_crs(conn: Connection, staged: Sequence[Staged]) -> None:
+def _has_changed(outcomes: Sequence[Outcome], layer: str) -> bool:
+    return any(outcome.has_changed for outcome in outcomes if outcome.layer == layer)
+
+
+def _settle_metric_crs(conn: Connection, stages: Mapping[str, Stage]) -> None:
     """Choose the store's grid at the first load of streets; provisionally from anything else before."""
     if metric.is_fixed(conn):
         return
-    stages = {one.publication.stage.target.layer: one.publication.stage for one in staged}
     streets = stages.get("streets")
     if streets is None and metric.find_metric_crs(conn) is not None:
         return

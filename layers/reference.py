@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from geoalchemy2 import Geometry
@@ -33,23 +32,24 @@ from sqlalchemy.schema import CreateColumn
 
 from geo.errors import RequestError
 from layers.catalog import LAYERS
+from layers.clean_reference import ReferenceColumn
 from layers.tables import SCHEMA, SRID, load, reference_layer
-from layers.target import OWN_COLUMNS, Target, make_target
+from layers.target import Target, make_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.types import TypeEngine
 
-# PostgreSQL cuts identifiers at 63 bytes; what is left over goes to a number behind a name used twice
-NAME_BYTES_MAX = 56
+    from layers.clean_reference import Kind
+
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LAYER_NAME_MAX = 40
 # names that would read like one of the product's own layers in a URL
 RESERVED_NAMES = frozenset({*LAYERS, "coverage", "osm", "reference", "residents"})
 
-TYPES: dict[str, type[TypeEngine[Any]]] = {
+TYPES: dict[Kind, type[TypeEngine[Any]]] = {
     "integer": BigInteger,
     "number": Float,
     "boolean": Boolean,
@@ -58,19 +58,6 @@ TYPES: dict[str, type[TypeEngine[Any]]] = {
     "text": Text,
 }
 """Type words of the registry and of the layer catalogue, to what holds them."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceColumn:
-    """One column: its name in the file and on screen, its name in the table, its type word."""
-
-    name: str
-    column: str
-    type: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the column as the registry keeps it."""
-        return {"name": self.name, "column": self.column, "type": self.type}
 
 
 def check_name(name: str) -> str:
@@ -101,36 +88,40 @@ def check_name(name: str) -> str:
     return name
 
 
-def name_columns(names: Iterable[str], *, taken: Sequence[ReferenceColumn] = ()) -> dict[str, str]:
-    """Return a column of the table for each column of a file.
+def settle_columns(
+    found: Sequence[ReferenceColumn], before: Sequence[ReferenceColumn]
+) -> tuple[tuple[ReferenceColumn, ...], tuple[ReferenceColumn, ...]]:
+    """Return a file's columns and the table's columns after it, so that old and new rows fit.
 
-    Letters and digits of any script stay; other signs become ``_``; a name cut or met twice (PostgreSQL's readers often
-    ignore case) gets a number.
+    A column the table has keeps its place and its type is widened where needed; another one gets a name no column of
+    the table has, also when case is ignored.
 
     Parameters
     ----------
-    names
-        The file's names, in its order.
-    taken
-        Columns the table has already: a known name keeps its column.
+    found
+        The file's columns.
+    before
+        The table's columns, empty for a new layer.
     """
-    found = {column.name: column.column for column in taken}
-    used = {name.casefold() for name in (*OWN_COLUMNS, *found.values())}
-    for name in names:
-        if name in found:
+    stored = {column.name: column for column in before}
+    taken = {column.column.casefold() for column in before}
+    settled = {}
+    for column in found:
+        if column.name in stored:
+            old = stored[column.name]
+            settled[column.name] = ReferenceColumn(column.name, old.column, widen(old.type, column.type))
             continue
-        base = re.sub(r"\W+", "_", unicodedata.normalize("NFC", name)).strip("_") or "column"
-        base = base if not base[0].isdigit() else f"c_{base}"
-        base = base.encode()[:NAME_BYTES_MAX].decode(errors="ignore")
-        made, number = base, 2
-        while made.casefold() in used:
-            made, number = f"{base}_{number}", number + 1
-        used.add(made.casefold())
-        found[name] = made
-    return found
+        made, number = column.column, 2
+        while made.casefold() in taken:
+            made, number = f"{column.column}_{number}", number + 1
+        taken.add(made.casefold())
+        settled[column.name] = ReferenceColumn(column.name, made, column.type)
+    table = [settled.get(column.name, column) for column in before]
+    table += [column for name, column in settled.items() if name not in stored]
+    return tuple(settled.values()), tuple(table)
 
 
-def widen(before: str, after: str) -> str:
+def widen(before: Kind, after: Kind) -> Kind:
     """Return the type that holds the values of both."""
     if before == after:
         return before
@@ -171,50 +162,31 @@ def find_table_name(name: str) -> str:
     return f"ref_{name.replace('-', '_')}"
 
 
-def fetch_columns(conn: Connection, name: str) -> tuple[ReferenceColumn, ...] | None:
-    """Return the columns a stored reference layer has, None where there is no such layer."""
+def fetch_columns(conn: Connection, name: str) -> tuple[ReferenceColumn, ...]:
+    """Return the columns a stored reference layer has, none where there is no such layer."""
     found = conn.execute(select(reference_layer.c.columns).where(reference_layer.c.name == name)).scalar()
-    return None if found is None else tuple(ReferenceColumn(**column) for column in found)
-
-
-def merge_columns(before: Sequence[ReferenceColumn], found: Sequence[ReferenceColumn]) -> tuple[ReferenceColumn, ...]:
-    """Return stored columns widened and extended so that a file's columns fit."""
-    wanted = {column.name: column for column in found}
-    known = {column.name for column in before}
-    widened = [
-        ReferenceColumn(column.name, column.column, widen(column.type, wanted[column.name].type))
-        if column.name in wanted
-        else column
-        for column in before
-    ]
-    return (*widened, *(column for column in found if column.name not in known))
+    return tuple(ReferenceColumn(**column) for column in found or ())
 
 
 def prepare_table(
-    conn: Connection, name: str, columns: Sequence[ReferenceColumn], before: Sequence[ReferenceColumn] | None
+    conn: Connection, name: str, columns: Sequence[ReferenceColumn], before: Sequence[ReferenceColumn]
 ) -> Target:
     """Make or extend the table of a reference layer; the caller holds the transaction and the layer's lock."""
     table = make_table(name, columns)
-    if before is None:
-        table.create(conn)
+    if not before:
+        table.create(conn, checkfirst=True)
         return make_target(name, table)
+    preparer = conn.dialect.identifier_preparer
+    head = f"ALTER TABLE {preparer.format_table(table)}"
     stored = {column.column: column for column in before}
     for column in columns:
         made = table.c[column.column]
         if column.column not in stored:
-            clause = CreateColumn(made).compile(dialect=conn.dialect)
-            conn.execute(text(f"ALTER TABLE {_quoted(conn, table)} ADD COLUMN {clause}"))
+            conn.exec_driver_sql(f"{head} ADD COLUMN {CreateColumn(made).compile(dialect=conn.dialect)}")
         elif stored[column.column].type != column.type:
-            kind = made.type.compile(dialect=conn.dialect)
-            quoted = conn.dialect.identifier_preparer.quote(column.column)
-            conn.execute(
-                text(f"ALTER TABLE {_quoted(conn, table)} ALTER COLUMN {quoted} TYPE {kind} USING {quoted}::{kind}")
-            )
+            kind, quoted = made.type.compile(dialect=conn.dialect), preparer.quote(column.column)
+            conn.exec_driver_sql(f"{head} ALTER COLUMN {quoted} TYPE {kind} USING {quoted}::{kind}")
     return make_target(name, table)
-
-
-def _quoted(conn: Connection, table: Table) -> str:
-    return conn.dialect.identifier_preparer.format_table(table)
 
 
 def save_reference(
@@ -233,7 +205,7 @@ def save_reference(
         name=name,
         title=title,
         table_name=find_table_name(name),
-        columns=[column.as_dict() for column in columns],
+        columns=[asdict(column) for column in columns],
         geometry_kind=geometry_kind,
         is_barrier=is_now,
     )

@@ -113,17 +113,12 @@ class Stage:
     repairs: Table = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rows = self._table("rows", {"position": BigInteger(), **_ROW, "properties": Text(), **self._inputs()})
-        self.ready = self._ready_table()
+        inputs = {column.name: _stage_type(column) for column in self.target.columns}
+        self.rows = self._table("rows", {"position": BigInteger(), **_ROW, "properties": Text(), **inputs})
+        self.ready = self._table("ready", {**_ROW, "properties": JSONB(), "content_hash": LargeBinary(), **inputs})
         found: dict[str, TypeEngine[Any]] = {"line": BigInteger(), "source_id": Text()}
         self.rejects = self._table("rejects", {**found, **dict.fromkeys(("reason", "detail", "raw"), Text())})
         self.repairs = self._table("repairs", {**found, **dict.fromkeys(("kind", "detail"), Text())})
-
-    def _inputs(self) -> dict[str, TypeEngine[Any]]:
-        return {column.name: _stage_type(column) for column in self.target.columns}
-
-    def _ready_table(self) -> Table:
-        return self._table("ready", {**_ROW, "properties": JSONB(), "content_hash": LargeBinary(), **self._inputs()})
 
     def _table(self, name: str, columns: dict[str, TypeEngine[Any]]) -> Table:
         made = [Column(column, kind) for column, kind in columns.items()]
@@ -150,7 +145,11 @@ class Stage:
 
     def _iterate(self, frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
         positions = range(self.rows_read, self.rows_read + len(frame))
-        inputs = [list_values(frame[column.name], column) for column in self.target.columns]
+        absent = [None] * len(frame)
+        inputs = [
+            list_values(frame[column.name], column) if column.name in frame else absent
+            for column in self.target.columns
+        ]
         properties = (
             [_dump_json(value) for value in frame["properties"]] if "properties" in frame else ["{}"] * len(frame)
         )
@@ -225,17 +224,8 @@ class Stage:
         self.conn.execute(insert(self.rejects).from_select(["line", "source_id", "reason", "detail", "raw"], moved))
         return int(self.conn.execute(delete(rows).where(condition)).rowcount)
 
-    def seal(self, target: Target | None = None) -> None:
-        """Work out each row's hash and make the rows ready for the merge, outside the publishing transaction.
-
-        Parameters
-        ----------
-        target
-            The target with the types its columns turned out to have, where they were staged as text.
-        """
-        if target is not None:
-            self.target = target
-            self.ready = self._ready_table()
+    def seal(self) -> None:
+        """Work out each row's hash and make the rows ready for the merge, outside the publishing transaction."""
         rows, ready = self.rows, self.ready
         names = [column.name for column in self.target.columns]
         values = [_ready_value(rows.c[column.name], column) for column in self.target.columns]
@@ -320,8 +310,6 @@ def _ready_value(staged: ColumnElement[Any], column: Column[Any]) -> ColumnEleme
         placed = func.ST_SetSRID(staged, SRID, type_=RawGeometry())
         is_multi = str(column.type.geometry_type).startswith("MULTI")
         return func.ST_Multi(placed, type_=RawGeometry()) if is_multi else placed
-    if isinstance(staged.type, Text) and not isinstance(column.type, Text):
-        return cast(staged, column.type)
     default = column.server_default
     if column.nullable or default is None:
         return staged

@@ -57,9 +57,9 @@ def houses(path: Path, count: int = 5, **values: Any) -> Path:
     )
 
 
-def fetch(db: Db, statement: Any) -> Any:
+def fetch(db: Db, statement: Any) -> list[Any]:
     with db.reader.connect() as conn:
-        return conn.execute(statement).all()
+        return list(conn.execute(statement).all())
 
 
 def versions(db: Db) -> dict[str, int]:
