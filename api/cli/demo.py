@@ -90,8 +90,9 @@ def make_demo(engine: Engine, settings: Settings, size: Literal["S", "M", "L"]) 
 def load_city(engine: Engine, settings: Settings, size: Literal["S", "M", "L"]) -> None:
     """Make the city and load every layer of it, in place of a sample city loaded before."""
     from data.sample_city import make_city, write_city
-    from layers.load import load_layer, load_reference
+    from layers.load import load_layer
     from layers.load_options import LoadOptions
+    from layers.reference import load_reference
 
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="demo-", dir=settings.cache_dir) as folder:
@@ -118,7 +119,7 @@ def run_all_types(engine: Engine, settings: Settings, size: str) -> int:
 def hash_recipe() -> str:
     """Return a digest of everything the sample city is made of."""
     digest = hashlib.sha256()
-    for name, content in sorted(_walk(resources.files("data.sample_city"), "")):
+    for name, content in sorted(_walk(resources.files("data").joinpath("sample_city"), "")):
         digest.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\n".encode())
     return digest.hexdigest()[:16]
 
