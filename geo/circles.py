@@ -145,7 +145,7 @@ def _search_facilities(
 ) -> IntArray:
     """Return the milliseconds from the place to every facility, as somebody who lives at the place walks."""
     network = walk.network
-    outward = walk.reverse()
+    outward = walk.reversed
     start = place.seed(outward)
     desk.search(outward, start, bound_ms)
     touched = desk.search_compound(outward, place.zone, bound_ms) if place.zone != OUTSIDE else 0

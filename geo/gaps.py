@@ -53,9 +53,10 @@ def weigh_people(counts: Mapping[str, IntArray], groups: Sequence[str]) -> tuple
     Parameters
     ----------
     counts
-        ``people`` and the bands as whole numbers, -1 where not given, each of shape (n,).
+        ``people`` and its bands as whole numbers of people, -1 where not given, each of shape (n,).
     groups
-        Names of the bands that make up the demand group; ``all`` and ``households`` stand for everybody.
+        Names of the bands that make up the demand group; names that are no band (``all``, ``households``) stand for
+        everybody, because the weight is people.
 
     Returns
     -------

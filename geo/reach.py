@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ MAX_BOUND_S = 24 * 3600
 _NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Walk:
     """A network as one profile walks it.
 
@@ -62,7 +63,8 @@ class Walk:
         """Return what off-street millimetres cost at the profile's pace."""
         return walk_ms(off_mm, self.profile.pace_mm_s)
 
-    def reverse(self) -> Walk:
+    @cached_property
+    def reversed(self) -> Walk:
         """Return the same network with every way walked the other way round."""
         return _lay_out(self.network, self.profile, self.cost_ba, self.cost_ab)
 

@@ -19,7 +19,7 @@ from geo.link import Links, Ways, link_points
 from geo.units import Int32Array, IntArray, ObjectArray
 from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
 from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, whole_numbers
-from layers.tables import COUNT_COLUMNS
+from layers.tables import COUNT_COLUMNS, HOUSEHOLD_COLUMNS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,8 +66,12 @@ class Buildings:
         return unpack_geometry(self.start_wkb, self.start_ptr)
 
     def people_columns(self) -> dict[str, IntArray]:
-        """Return the people columns by name, -1 where not given."""
-        return {name: self.counts[:, number].astype(np.int64) for number, name in enumerate(COUNT_COLUMNS)}
+        """Return the columns that count people by name, -1 where not given; households are no people."""
+        return {
+            name: self.counts[:, number].astype(np.int64)
+            for number, name in enumerate(COUNT_COLUMNS)
+            if name not in HOUSEHOLD_COLUMNS
+        }
 
 
 def list_home_sources(connection: Connection, streetscape: Streetscape) -> dict[str, Any]:
