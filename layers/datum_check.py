@@ -1,4 +1,4 @@
-"""Before a layer is published: does it sit where the layers beside it are, or a GCJ-02 or BD-09 shift away?"""
+"""Tell before a layer is published whether it sits beside the others or a GCJ-02 or BD-09 shift away."""
 
 from __future__ import annotations
 
