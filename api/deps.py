@@ -90,17 +90,23 @@ def get_read(services: Annotated[Services, Depends(get_services)]) -> Read:
 
 
 def refuse_unknown_parameters(request: Request, services: Annotated[Services, Depends(get_services)]) -> None:
-    """Refuse query parameters that the address does not take, or takes once.
+    """Refuse query parameters that the address does not take, or takes once, and texts no database can hold.
 
     Raises
     ------
     UnknownParameter
         One is unknown or repeated.
+    RequestError
+        A value holds a NUL character.
     """
     route: Any = request.scope["route"]
     known = services.parameters.get(route.path_format, frozenset())
+    given = request.query_params.multi_items()
+    for name, value in (*request.path_params.items(), *given):
+        if "\0" in str(value):
+            raise RequestError(f"Reading {name[:80]!r}: it holds a NUL character", parameter=name[:80])
     seen: set[str] = set()
-    for name, _ in request.query_params.multi_items():
+    for name, _ in given:
         if name not in known:
             expected = ", ".join(sorted(known)) or "none"
             raise UnknownParameter(

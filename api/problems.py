@@ -84,7 +84,8 @@ def explain_validation(request: Request, error: RequestValidationError) -> JSONR
     """Return the answer for a request that does not fit the route's types; the first fault is told."""
     first = error.errors()[0]
     where = [str(part) for part in first["loc"]]
-    parameter = where[-1] if len(where) > 1 else None
+    # the first part is where it stood: query, path, body
+    parameter = ".".join(where[1:]) or None
     status = HTTPStatus.BAD_REQUEST if request.url.path.startswith("/ogc") else HTTPStatus.UNPROCESSABLE_ENTITY
     detail = f"Reading {' '.join(where)}: {first['msg']}"
     return answer(request, Problem(status, "Bad request", detail, PARAMETER_HINT, parameter))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Status = Literal["covered", "gap", "unknown"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 Box = tuple[float, float, float, float]
+# no database text holds a NUL
+Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class Answer(BaseModel):
@@ -404,11 +406,11 @@ class RunOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    types: list[str] = Field(default_factory=list, max_length=200)
+    types: list[Text] = Field(default_factory=list, max_length=200)
     minutes: float | None = Field(default=None, gt=0, le=120)
-    profiles: list[str] = Field(default_factory=lambda: ["adult"], min_length=1, max_length=10)
-    area: str | None = Field(default=None, max_length=100)
-    name: str | None = Field(default=None, max_length=200)
+    profiles: list[Text] = Field(default_factory=lambda: ["adult"], min_length=1, max_length=10)
+    area: Text | None = None
+    name: Text | None = None
 
 
 class Job(Answer):

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query
 
 from api import schemas
 from api.deps import ReadDep, ServicesDep
-from geo.errors import RequestError
+from geo.errors import NotFound, RequestError
+from layers.catalog import read_profiles
 from layers.circle import MAX_MINUTES
 from layers.query.circles import describe_circles
 
@@ -35,6 +36,10 @@ async def get_circles(
     profile: WalkerQuery = "adult",
 ) -> dict[str, Any]:
     """Return one polygon for each number of minutes, with the people and facilities that reach counts inside."""
+    if profile not in (known := read_profiles()):
+        raise NotFound(
+            f"Drawing circles for profile {profile[:80]!r}: expected one of {', '.join(known)}", parameter="profile"
+        )
     walk = partial(services.studies.find_circles, lon=lon, lat=lat, minutes=parse_minutes(minutes), profile=profile)
     circles = await anyio.to_thread.run_sync(walk, abandon_on_cancel=True)
     return await read(describe_circles, circles)

@@ -46,7 +46,11 @@ async def delete_job(job_id: JobPath, services: ServicesDep) -> dict[str, Any]:
         return describe_job(await connection.run_sync(fetch_job, job_id))
 
 
-@router.get("/jobs/{job_id}/events", responses={200: {"content": {"text/event-stream": {}}}})
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
 async def follow_job(job_id: JobPath, read: ReadDep) -> StreamingResponse:
     """Stream how far a job is as server-sent events ``progress``, then one ``done``, ``failed`` or ``cancelled``."""
     await read(fetch_job, job_id)

@@ -13,6 +13,7 @@ from api.headers import ASK_AGAIN, is_known, not_modified
 from api.routes.jobs import describe_job
 from geo.errors import NotFound, RequestError
 from layers import tiles
+from layers.catalog import read_profiles
 from layers.jobs import create_job, fetch_job
 from layers.query.exports import LAYOUTS, with_area_geometry
 from layers.query.results import (
@@ -86,9 +87,8 @@ def _describe_run(row: Row[Any], columns: list[Any]) -> dict[str, Any]:
 )
 async def order_run(order: schemas.RunOrder, response: Response, services: ServicesDep) -> dict[str, Any]:
     """Order a gap run; it is computed beside the server, and the job tells how far it is."""
-    for number, code in enumerate(order.types):
-        if all(code != item.code for item in services.pack.types):
-            raise RequestError(f"Ordering a run: the pack has no type {code[:80]!r}", parameter=f"types.{number}")
+    _check_words("types", order.types, {item.code for item in services.pack.types})
+    _check_words("profiles", order.profiles, set(read_profiles()))
     request = order.model_dump()
     async with services.writer.begin() as connection:
         job_id = await connection.run_sync(create_job, kind="gap-run", request=request)
@@ -96,6 +96,19 @@ async def order_run(order: schemas.RunOrder, response: Response, services: Servi
     services.jobs.submit(job_id, "gap-run")
     response.headers["Location"] = f"/jobs/{job_id}"
     return {"job": describe_job(row)}
+
+
+def _check_words(name: str, words: list[str], known: set[str]) -> None:
+    """Raise for the first word that is none of those known.
+
+    Raises
+    ------
+    RequestError
+        Names its place in the list.
+    """
+    for number, word in enumerate(words):
+        if word not in known:
+            raise RequestError(f"Ordering a run: found {word[:80]!r} among the {name}", parameter=f"{name}.{number}")
 
 
 @router.get("/gaps/runs/{run}", response_model=schemas.RunDetail)
