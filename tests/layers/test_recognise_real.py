@@ -34,7 +34,7 @@ def scored(real_data: Path) -> pd.DataFrame:
                 "is_right": label.kind == "type" and found.type == label.types[0],
                 "is_open": found.type is None and bool(label.types) and set(label.types) <= set(found.candidates),
                 "is_silent": not found.candidates,
-                "text": f"{label.file} {label.row_id}: {'|'.join(label.types) or '-'} / {'|'.join(found.candidates) or '-'}",
+                "text": f"{label.file} {label.row_id}: {label.types} / {found.candidates}",
             }
         )
     return pd.DataFrame(rows)
