@@ -12,12 +12,11 @@ import { MapTools } from './panels/map-tools';
 import { canDrawMap, MapView, NoMap } from './panels/map-view';
 import { TableDialog } from './panels/table-view';
 import { change, closeCard } from './state/actions';
-import { catalogue, isCardOpen, isCircleTool, isNarrow, screen, sheet } from './state/store';
+import { catalogue, isCardOpen, isCircleTool, isNarrow, NARROW, screen, sheet } from './state/store';
 import { Icon } from './ui/icon';
 import { Fault } from './ui/parts';
 
 const hasMap = canDrawMap();
-const NARROW = '(max-width: 820px)';
 
 function Tabs(): JSX.Element {
   const { tab } = screen.value;
@@ -97,7 +96,6 @@ function useKeysAndWidth(): void {
         document.getElementById('search')?.focus();
       }
     };
-    onWidth();
     query.addEventListener('change', onWidth);
     addEventListener('keydown', onKey);
     return () => {

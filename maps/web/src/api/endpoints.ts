@@ -55,10 +55,10 @@ export async function fetchAreaRows(
   signal?: AbortSignal,
 ): Promise<AreaRow[]> {
   const { run, type, profile, level, demandGroup } = query;
-  const params = { type, profile, level, demand_group: demandGroup, limit: 1000 };
+  const params = { type, profile, level, demand_group: demandGroup, limit: 10_000 };
   const { rows } = await readAllPages<AreaRow>(
     (after) => getJson(areasPath(run), { ...params, after }, signal),
-    20_000,
+    100_000,
   );
   return rows;
 }
@@ -68,7 +68,7 @@ export async function fetchGapBuildings(
   signal?: AbortSignal,
 ): Promise<{ rows: BuildingRow[]; isCut: boolean }> {
   const { run, type, profile, area, most } = query;
-  const params = { type, profile, area, status: 'gap', limit: Math.min(most, 1000) };
+  const params = { type, profile, area, status: 'gap', limit: Math.min(most, 10_000) };
   return readAllPages((after) => getJson(buildingsPath(run), { ...params, after }, signal), most);
 }
 

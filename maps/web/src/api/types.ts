@@ -99,6 +99,7 @@ export interface Totals {
 }
 
 export interface RunDetail extends RunInfo {
+  levels?: string[];
   columns: RunColumn[];
   totals: Totals[];
 }
@@ -171,7 +172,7 @@ export interface CircleProperties {
 }
 
 export interface Circles extends FeatureCollection<Polygon | MultiPolygon, CircleProperties> {
-  start: { lon: number; lat: number; edge_m: number };
+  start: { lon: number; lat: number; edge_m: number | null };
 }
 
 export interface SearchHit {

@@ -36,17 +36,12 @@ export async function fetchAreaShapes(
 ): Promise<Map<string, AreaShape>> {
   const { run, type, profile, level } = inputs;
   const shapes = new Map<string, AreaShape>();
-  let after: string | null = null;
-  do {
-    const page: FeatureCollection<Geometry | null, Record<string, unknown>> & { next?: string | null } = await getJson(
-      areasPath(run), { type, profile, level, f: 'geojson', limit: 1000, after }, signal,
-    );
-    for (const { geometry, properties } of page.features) {
-      const shape = toShape(geometry, properties);
-      if (shape) shapes.set(shape.code, shape);
-    }
-    after = page.next ?? null;
-  } while (after !== null);
+  const params = { type, profile, level, demand_group: 'all', f: 'geojson' };
+  const found = await getJson<FeatureCollection<Geometry | null, Record<string, unknown>>>(areasPath(run), params, signal);
+  for (const { geometry, properties } of found.features) {
+    const shape = toShape(geometry, properties);
+    if (shape) shapes.set(shape.code, shape);
+  }
   return shapes;
 }
 

@@ -65,7 +65,12 @@ export function labelPoint(geometry: Geometry | null): [number, number] | null {
     const whole = boundsOf(geometry);
     return whole && [(whole[0] + whole[2]) / 2, (whole[1] + whole[3]) / 2];
   }
-  const candidates = [0.5, 0.4, 0.6, 0.3, 0.7].map((share) => insidePoint(largest, box[1] + share * (box[3] - box[1])));
+  return widestPoint(largest, box);
+}
+
+/** The middle if it is wide enough there, else where the part is widest. */
+function widestPoint(rings: Position[][], box: Bbox): [number, number] | null {
+  const candidates = [0.5, 0.4, 0.6, 0.3, 0.7].map((share) => insidePoint(rings, box[1] + share * (box[3] - box[1])));
   const widest = candidates.filter((row) => row !== null).sort((a, b) => b.width - a.width)[0];
   const middle = candidates[0];
   if (middle && widest && middle.width > 0.6 * widest.width) return middle.point;

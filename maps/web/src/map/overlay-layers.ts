@@ -122,10 +122,10 @@ export function facilityLayers(colours: Palette, look: LookOf, types: readonly F
   const firstIcon = isEmphasised ? 9 : 15.4;
   return [
     {
-      id: 'facility-dot', type: 'circle', ...base, minzoom: 9, maxzoom: firstIcon <= 9 ? 9.01 : firstIcon, layout: { visibility },
+      id: 'facility-dot', type: 'circle', ...base, minzoom: 12.2, maxzoom: 15.4, layout: { visibility: isEmphasised ? 'none' : visibility },
       paint: {
-        'circle-color': categoryOf(types, (category) => colours.category[category] ?? colours.text, colours.text), 'circle-radius': growing([[9, 1], [12, 1.7], [15.4, 4.2]]),
-        'circle-stroke-color': colours.halo, 'circle-stroke-width': fading([[11, 0.3], [14, 1]]), 'circle-opacity': facilities.opacity, 'circle-stroke-opacity': facilities.opacity,
+        'circle-color': categoryOf(types, (category) => colours.category[category] ?? colours.text, colours.text), 'circle-radius': growing([[12.2, 1.3], [15.4, 4.2]]),
+        'circle-stroke-color': colours.halo, 'circle-stroke-width': fading([[12.2, 0.2], [14, 0.9]]), 'circle-opacity': facilities.opacity, 'circle-stroke-opacity': facilities.opacity,
       },
     },
     {
@@ -164,10 +164,17 @@ export function pointLayers(colours: Palette, look: LookOf): LayerSpecification[
   ];
 }
 
+/** A colour for a layer without a look of its own: steady while the layers stay the same. */
+export function referenceColour(colours: Palette, layers: readonly LayerInfo[], id: string): string {
+  if (id === 'population') return colours.population;
+  const index = layers.findIndex((layer) => layer.id === id);
+  return colours.reference[Math.max(index, 0) % colours.reference.length] ?? colours.text;
+}
+
 /** Layers the catalogue lists that have no look of their own, drawn by geometry. */
-export function referenceLayers(colours: Palette, look: LookOf, layers: readonly LayerInfo[]): LayerSpecification[] {
-  return layers.flatMap((layer, index): LayerSpecification[] => {
-    const colour = layer.id === 'population' ? colours.population : (colours.reference[index % colours.reference.length] ?? colours.text);
+export function referenceLayers(colours: Palette, look: LookOf, layers: readonly LayerInfo[], all: readonly LayerInfo[]): LayerSpecification[] {
+  return layers.flatMap((layer): LayerSpecification[] => {
+    const colour = referenceColour(colours, all, layer.id);
     const { opacity, visible } = look(layer.id);
     const visibility = shown({ opacity, visible });
     const base = { source: layer.id, 'source-layer': layer.id, layout: { visibility } } as const;

@@ -53,6 +53,8 @@ export class PlannerMap {
   readonly map: MapLibreMap;
   readonly ready: Promise<void>;
   private style: StyleSpecification;
+  private waiting: StyleSpecification | null = null;
+  private isStyled = false;
   private colours: Palette;
   private readonly data = new Map<DataSource, FeatureCollection>();
   private readonly options: PlannerMapOptions;
@@ -90,7 +92,7 @@ export class PlannerMap {
     const { events } = this.options;
     map.on('error', ({ error }) => events.onError(error.message));
     map.setMissingStyleImageResolver((id) => this.addIcon(id));
-    map.on('style.load', () => this.restoreData());
+    map.on('style.load', () => this.onStyleLoaded());
     map.on('moveend', () => events.onView(this.view()));
     map.on('click', (event) => this.click(event));
     map.on('mousemove', (event) => this.hover(event));
@@ -130,7 +132,7 @@ export class PlannerMap {
 
   /** Light up one area of the gap view; null for none. */
   markArea(code: string | null): void {
-    if (this.map.getSource('gap-areas') === undefined) return;
+    if (!this.isStyled || this.map.getSource('gap-areas') === undefined) return;
     if (this.hoveredCode !== null) this.map.setFeatureState({ source: 'gap-areas', id: this.hoveredCode }, { hovered: false });
     if (code !== null) this.map.setFeatureState({ source: 'gap-areas', id: code }, { hovered: true });
     this.hoveredCode = code;
@@ -151,23 +153,39 @@ export class PlannerMap {
   setStyle(style: StyleSpecification, colours: Palette): void {
     const isRecoloured = colours !== this.colours;
     this.colours = colours;
-    const before = this.style;
-    this.style = style;
-    if (!this.map.isStyleLoaded() && !this.map.getStyle()) {
-      this.map.once('style.load', () => this.setStyle(style, colours));
+    if (!this.isStyled) {
+      this.waiting = style;
       return;
     }
-    if (!applyStyle(this.map, before, style)) this.map.setStyle(style, { diff: false });
+    const before = this.style;
+    this.style = style;
+    if (!applyStyle(this.map, before, style)) {
+      this.isStyled = false;
+      this.map.setStyle(style, { diff: false });
+    }
     if (isRecoloured) this.redrawIcons();
+  }
+
+  /** A style that came while another was loading is applied on top of it. */
+  private onStyleLoaded(): void {
+    this.isStyled = true;
+    this.restoreData();
+    const style = this.waiting;
+    this.waiting = null;
+    if (style) this.setStyle(style, this.colours);
   }
 
   setData(source: DataSource, data: FeatureCollection): void {
     this.data.set(source, data);
-    this.map.getSource<GeoJSONSource>(source)?.setData(data);
+    if (this.isStyled) this.putData(source, data);
+  }
+
+  private putData(source: DataSource, data: FeatureCollection): void {
+    void this.map.getSource<GeoJSONSource>(source)?.setData(data);
   }
 
   private restoreData(): void {
-    for (const [source, data] of this.data) this.map.getSource<GeoJSONSource>(source)?.setData(data);
+    for (const [source, data] of this.data) this.putData(source, data);
   }
 
   /** Room the panels take from the map, so that "the middle" is what can be seen. */

@@ -95,7 +95,7 @@ function buildLayers(input: StyleInput): LayerSpecification[] {
     ...compoundLayers(colours, look, { isDimmed: gap.mode === 'area' }),
     ...streetLayers(colours, look),
     ...railLayers(colours, look),
-    ...referenceLayers(colours, look, others),
+    ...referenceLayers(colours, look, others, input.layers),
     ...areaEdgeLayers(colours, look),
     ...buildingLayers(colours, look, { isDimmed: gap.mode === 'area', isSolid: input.isSolid && gap.mode !== 'building' }),
     ...coverageLayers(colours, gap, input.isSolid),

@@ -54,7 +54,7 @@ function Facts({ item, layer }: { item: Item; layer: string }): JSX.Element {
 
 function ItemCard({ item, layer }: { item: Item; layer: string }): JSX.Element {
   const place = labelPoint(item.geometry);
-  const category = typeByCode.value.get(String(item.properties.type ?? ''))?.category;
+  const category = typeByCode.value.get(text(item.properties.type) ?? '')?.category;
   const info = layerById.value.get(layer);
   return (
     <>

@@ -64,7 +64,7 @@ function Facilities({ row }: { row: CircleProperties }): JSX.Element {
                 <li key={code}>
                   <span>{typeNameOf(code)}</span>
                   <b>{formatCount(found?.count, lang.value)}</b>
-                  <small>{found?.capacity == null ? '' : t('circle.capacity', { n: formatCount(found.capacity, lang.value) })}</small>
+                  <small>{typeof found?.capacity === 'number' ? t('circle.capacity', { n: formatCount(found.capacity, lang.value) }) : ''}</small>
                 </li>
               );
             })}
@@ -100,7 +100,7 @@ function Found({ answer }: { answer: Circles }): JSX.Element {
       <section class="card-section">
         <h3>{t('circle.inside')} <small>{profileNameOf(profileCode.value)}</small></h3>
         <Summary rows={rows} />
-        {answer.start.edge_m > 1 && <p class="muted">{t('circle.offStreet', { n: formatMetres(answer.start.edge_m, lang.value) })}</p>}
+        {(answer.start.edge_m ?? 0) > 1 && <p class="muted">{t('circle.offStreet', { n: formatMetres(answer.start.edge_m, lang.value) })}</p>}
       </section>
       <section class="card-section">
         <div class="section-head">

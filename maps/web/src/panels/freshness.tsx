@@ -46,7 +46,7 @@ export function Freshness(): JSX.Element | null {
       <p>
         {time}
         {run && ` · ${verdict}`}
-        {run?.duration_s != null && ` · ${t('fresh.duration', { n: run.duration_s.toFixed(1) })}`}
+        {typeof run?.duration_s === 'number' && ` · ${t('fresh.duration', { n: run.duration_s.toFixed(1) })}`}
       </p>
       <table class="plain">
         <thead>

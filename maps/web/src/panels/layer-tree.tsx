@@ -7,7 +7,8 @@ import type { LayerInfo } from '../api/types';
 import { formatCount, formatShare, formatTime, NO_VALUE } from '../format';
 import { fieldTitle, layerTitle, t, typeNameOf } from '../i18n';
 import { showBox } from '../map/bind';
-import { PALETTES } from '../map/palette';
+import { referenceColour } from '../map/overlay-layers';
+import { PALETTES, type Palette } from '../map/palette';
 import { COVERAGE, lookOf } from '../map/style';
 import { setLayer } from '../state/actions';
 import { catalogue, catalogueValue, lang, runValue, screen, theme, typeCode } from '../state/store';
@@ -24,23 +25,28 @@ const GROUP_OF: Record<string, GroupId> = {
 };
 const GROUPS: readonly GroupId[] = ['results', 'people', 'services', 'places', 'reference'];
 
+type Look = Parameters<typeof Swatch>[0];
+
+const swatches = (colours: Palette): Record<string, Look> => ({
+  [COVERAGE]: { colour: colours.missing[2] },
+  buildings: { colour: colours.building[1] },
+  compounds: { colour: colours.wall, kind: 'hollow' },
+  streets: { colour: colours.casing.major, kind: 'line' },
+  railway: { colour: colours.rail, kind: 'line' },
+  areas: { colour: colours.border, kind: 'hollow' },
+  water: { colour: colours.water },
+  landuse: { colour: colours.landuse.green ?? colours.land },
+  incidents: { colour: colours.incident, kind: 'point' },
+  gates: { colour: colours.gateOpen, kind: 'point' },
+  facilities: { colour: colours.category.medical ?? colours.text, kind: 'point' },
+  population: { colour: colours.population },
+});
+
+/** Reference layers take the colours the map gives them, in the same order. */
 function SwatchOf({ id }: { id: string }): JSX.Element {
   const colours = PALETTES[theme.value];
-  switch (id) {
-    case COVERAGE: return <Swatch colour={colours.missing[2]} />;
-    case 'buildings': return <Swatch colour={colours.building[1]} />;
-    case 'compounds': return <Swatch colour={colours.wall} kind="hollow" />;
-    case 'streets': return <Swatch colour={colours.casing.major} kind="line" />;
-    case 'railway': return <Swatch colour={colours.rail} kind="line" />;
-    case 'areas': return <Swatch colour={colours.border} kind="hollow" />;
-    case 'water': return <Swatch colour={colours.water} />;
-    case 'landuse': return <Swatch colour={colours.landuse.green ?? colours.land} />;
-    case 'incidents': return <Swatch colour={colours.incident} kind="point" />;
-    case 'gates': return <Swatch colour={colours.gateOpen} kind="point" />;
-    case 'facilities': return <Swatch colour={colours.category.medical ?? colours.text} kind="point" />;
-    case 'population': return <Swatch colour={colours.population} />;
-    default: return <Swatch colour={colours.reference[0] ?? colours.text} />;
-  }
+  const look = swatches(colours)[id] ?? { colour: referenceColour(colours, catalogueValue.value?.layers ?? [], id) };
+  return <Swatch {...look} />;
 }
 
 function LegendOf({ id }: { id: string }): JSX.Element | null {
@@ -92,7 +98,7 @@ function LayerDetails({ id, layer }: { id: string; layer: LayerInfo | undefined 
           <p class="layer-actions">
             <button type="button" class="text-button" onClick={() => showBox(layer.extent)}><Icon name="expand" size={11} /> {t('action.zoomTo')}</button>
             <button type="button" class="text-button" onClick={() => (tableLayer.value = layer.id)}><Icon name="table" size={11} /> {t('layers.table')}</button>
-            <a class="text-button" href={apiUrl(itemsPath(layer.id), { f: 'json', limit: 10000 })} download={`${layer.id}.geojson`}><Icon name="download" size={11} /> GeoJSON</a>
+            <a class="text-button" href={apiUrl(itemsPath(layer.id), { limit: 10_000 })} download={`${layer.id}.geojson`}><Icon name="download" size={11} /> GeoJSON</a>
           </p>
         </>
       )}

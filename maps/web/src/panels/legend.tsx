@@ -93,13 +93,14 @@ function CircleLegend(): JSX.Element {
 /** The legend on the map: of what is on show now, nothing else. */
 export function Legend(): JSX.Element | null {
   const code = typeCode.value;
-  const hasGap = runValue.value !== null && code !== null && lookOf(screen.value.layers, undefined, COVERAGE).visible;
+  const isJudged = runValue.value !== null && code !== null;
+  const hasGap = isJudged && lookOf(screen.value.layers, undefined, COVERAGE).visible;
   const hasCircles = screen.value.circle !== null && circles.remote.value.state === 'ready';
   if (!hasGap && !hasCircles) return null;
   const type = typeByCode.value.get(code ?? '');
   return (
     <aside class="legend" aria-label={t('legend.title')}>
-      {hasGap && code !== null && (
+      {hasGap && (
         <>
           <p class="legend-type">{type && <CategoryBadge category={type.category} />} {typeNameOf(code)}</p>
           <CoverageLegend />

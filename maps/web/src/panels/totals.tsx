@@ -23,9 +23,14 @@ export function Certainty({ value }: { value: string | null }): JSX.Element | nu
   return <span class={`certainty is-${value}`}>{tOr(`certainty.${value}`, value)}</span>;
 }
 
+/** The limit and radius the run used, else the pack's. */
+function limitsOf(type: FacilityType | undefined): { limit_s: number | null; radius_m: number | null } {
+  return { limit_s: column.value?.limit_s ?? type?.limit_s ?? null, radius_m: column.value?.radius_limit_m ?? type?.radius_m ?? null };
+}
+
 function How({ type, run }: { type: FacilityType | undefined; run: RunDetail }): JSX.Element {
   const language = lang.value;
-  const limit = column.value?.limit_s ?? type?.limit_s ?? null;
+  const { limit_s: limit, radius_m: radius } = limitsOf(type);
   const pace = profileByCode.value.get(profileCode.value)?.pace_m_s;
   const versions = Object.entries(run.versions).map(([layer, version]) => `${layerTitleOf(layer)} ${version}`);
   return (
@@ -34,7 +39,7 @@ function How({ type, run }: { type: FacilityType | undefined; run: RunDetail }):
       <p>{t('how.definition')}</p>
       <dl class="facts">
         <Fact title={t('how.limit')}>{formatMinutes(limit, language)}{limit !== null && ` (${limit} s)`}</Fact>
-        <Fact title={t('how.radius')}>{formatMetres(column.value?.radius_limit_m ?? type?.radius_m ?? null, language)}</Fact>
+        <Fact title={t('how.radius')}>{formatMetres(radius, language)}</Fact>
         <Fact title={t('how.profile')}>{profileNameOf(profileCode.value)}{pace !== undefined && ` · ${t('how.pace', { n: pace })}`}</Fact>
         <Fact title={t('how.group')}>{groupTitle(demandGroup.value)}</Fact>
         <Fact title={t('how.clause')}>{type?.clause ?? '–'}</Fact>

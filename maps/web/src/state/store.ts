@@ -11,12 +11,12 @@ import {
   fetchRun,
   fetchRuns,
 } from '../api/endpoints';
-import type { FacilityType, LayerInfo, LevelInfo, Profile, RunColumn, Totals } from '../api/types';
+import type { AreaRow, FacilityType, LayerInfo, LevelInfo, Profile, RunColumn, Totals } from '../api/types';
 import { createResource, valueOf } from './resource';
 import { readHash, type Lang, type Theme, type UrlState } from './url';
 
 export const BUILDING_LEVEL = 'building';
-const MOST_BUILDINGS_LISTED = 5000;
+const MOST_BUILDINGS_LISTED = 20_000;
 
 /** The one writable description of the screen; everything else follows from it. */
 export const screen = signal<UrlState>(readHash(location.hash));
@@ -42,7 +42,8 @@ export const theme = computed<Theme>(() => {
 export const isCircleTool = signal(false);
 /** A row or feature under the pointer, shown in the table and on the map alike. */
 export const hovered = signal<{ kind: 'area' | 'building'; id: string } | null>(null);
-export const isNarrow = signal(false);
+export const NARROW = '(max-width: 820px)';
+export const isNarrow = signal(matchMedia(NARROW).matches);
 /** Which height the bottom sheet of a phone stands at. */
 export const sheet = signal<'peek' | 'half' | 'full'>('half');
 
@@ -61,7 +62,10 @@ export const profileByCode = computed<Map<string, Profile>>(() => byCode(catalog
 export const layerById = computed<Map<string, LayerInfo>>(
   () => new Map((catalogueValue.value?.layers ?? []).map((layer) => [layer.id, layer])),
 );
-export const levels = computed<LevelInfo[]>(() => (catalogueValue.value?.levels ?? []).filter((row) => row.areas > 0));
+export const levels = computed<LevelInfo[]>(() => {
+  const judged = runValue.value?.levels;
+  return (catalogueValue.value?.levels ?? []).filter((row) => row.areas > 0 && (judged?.includes(row.level) ?? true));
+});
 
 /** The type on show: the chosen one, else the one the run finds most people without. */
 export const typeCode = computed<string | null>(() => {
@@ -100,11 +104,25 @@ export const demandGroup = computed<string | null>(() =>
 );
 
 export const totals = computed<Totals | null>(() => {
-  const rows = (runValue.value?.totals ?? []).filter(
-    (row) => row.type === typeCode.value && row.profile === profileCode.value,
+  const row = (runValue.value?.totals ?? []).find(
+    (one) => one.type === typeCode.value && one.profile === profileCode.value,
   );
-  return rows.find((row) => row.demand_group === demandGroup.value) ?? rows[0] ?? null;
+  if (!row || demandGroup.value !== 'all' || column.value?.demand_group === 'all') return row ?? null;
+  return sumAreas(row, valueOf(areaRows.remote.value) ?? []);
 });
+
+/** Everybody's totals, added up from the areas of one level, which always hold everybody. */
+export function sumAreas(own: Totals, rows: readonly AreaRow[]): Totals | null {
+  if (rows.length === 0 || rows.some((row) => row.demand_group !== 'all' || row.type !== own.type)) return null;
+  const sum = (valueOf_: (row: AreaRow) => number | null): number => rows.reduce((total, row) => total + (valueOf_(row) ?? 0), 0);
+  const people = sum((row) => row.people);
+  const covered = sum((row) => row.covered);
+  return {
+    ...own, demand_group: 'all', people, covered, gap: sum((row) => row.gap), unknown: sum((row) => row.unknown),
+    share_covered: people > 0 ? covered / people : null,
+    radius_covered: own.radius_covered === null ? null : sum((row) => row.radius_covered),
+  };
+}
 
 const gapQuery = computed(() => {
   const detail = runValue.value;

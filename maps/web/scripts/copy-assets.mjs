@@ -1,13 +1,15 @@
 /**
- * Copy what folium pages link to from npm packages to `maps/static/folium/`, so that a shared page needs no CDN.
+ * Copy from npm packages what pages outside the bundle link to, so that nothing needs a CDN: folium's files to
+ * `maps/static/folium/`, Swagger UI to `maps/static/docs/`.
  *
- * `manifest.json` maps the last part of each address folium writes to the copy's path below `folium/`.
+ * `folium/manifest.json` maps the last part of each address folium writes to the copy's path below `folium/`.
  */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
 const target = path.resolve(root, '../static/folium');
+const docs = path.resolve(root, '../static/docs');
 const modules = path.join(root, 'node_modules');
 
 /** Package → files and folders to carry, as paths inside the package. */
@@ -62,6 +64,12 @@ async function cutGlyphicons() {
   if (!rules || rules.length < 200) throw new Error(`folium assets: expected over 200 icon rules in bootstrap 3, found ${rules?.length ?? 0}`);
   return rules.join('\n').replaceAll('../fonts/', 'fonts/');
 }
+
+/** The API reference: Swagger UI as it is, started by a script of the server's. */
+const DOCS_FILES = ['swagger-ui-bundle.js', 'swagger-ui.css', 'LICENSE', 'NOTICE'];
+
+await rm(docs, { recursive: true, force: true });
+for (const file of DOCS_FILES) await cp(path.join(modules, 'swagger-ui-dist', file), path.join(docs, file));
 
 await rm(target, { recursive: true, force: true });
 for (const [name, files] of Object.entries(COPIES)) {
