@@ -111,7 +111,11 @@ def _build(values: np.ndarray, top: int, raster: rasterio.DatasetReader) -> Batc
     row, column = np.nonzero(values)
     people = values[row, column]
     row = row + top
-    corners = [raster.transform @ (column + dx, row + dy) for dx, dy in ((0, 0), (0, 1), (1, 1), (1, 0), (0, 0))]
+    a, b, west, d, e, north = raster.transform[:6]
+    offsets = ((0, 0), (0, 1), (1, 1), (1, 0), (0, 0))
+    corners = [
+        (a * (column + dx) + b * (row + dy) + west, d * (column + dx) + e * (row + dy) + north) for dx, dy in offsets
+    ]
     rings = np.stack([np.column_stack(corner) for corner in corners], axis=1)
     geometry = np.asarray(shapely.polygons(rings), dtype=object)
     line = (row.astype(np.int64) * raster.width + column + 1).astype(np.int64)
