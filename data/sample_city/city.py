@@ -25,6 +25,8 @@ from data.sample_city.streams import Purpose, stream
 from data.sample_city.streets import make_streets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 RECIPE_VERSION = "1"
@@ -112,11 +114,16 @@ def make_city(size: Size, *, seed: int = 20260101) -> City:
 
 
 def write_city(city: City, folder: Path | str) -> dict[str, Path]:
-    """Write every layer as a GeoParquet file (population, which has no geometry, as Parquet) and return the paths."""
+    """Write every layer of a city as a file of its own and return the paths."""
+    return write_layers({**city.layers, **city.reference}, folder)
+
+
+def write_layers(layers: Mapping[str, gpd.GeoDataFrame | pd.DataFrame], folder: Path | str) -> dict[str, Path]:
+    """Write layers as GeoParquet, those without geometry as Parquet, and return the paths."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
-    for name, frame in {**city.layers, **city.reference}.items():
+    for name, frame in layers.items():
         written[name] = folder / f"{name}.parquet"
         frame.to_parquet(written[name], index=False)
     return written
