@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,11 +15,8 @@ if TYPE_CHECKING:
 Scheme = Literal["auto", "cn", "any"]
 
 
-class Progress(Protocol):
-    """Told how far a load is."""
-
-    def __call__(self, rows_done: int, rows_in_all: int | None, doing: str) -> None:
-        """Take the rows read so far, the rows in all (None while unknown) and what is being done."""
+Progress: TypeAlias = Callable[[int, "int | None", str], None]
+"""Takes the rows read so far, the rows in all (None while unknown) and what is being done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def demo(
     if not no_serve:
         chosen = context.get_parameter_source("port") is not ParameterSource.DEFAULT
         port = choose_port(port, exactly=chosen)
-    with open_engine(settings) as engine:
+    with open_engine(settings, role="owner") as engine:
         make_demo(engine, settings, size)
     if not no_serve:
         run_server(HOST, port)
@@ -92,7 +92,7 @@ def load_city(engine: Engine, settings: Settings, size: Literal["S", "M", "L"]) 
     from data.sample_city import make_city, write_city
     from layers.load import load_layer
     from layers.load_options import LoadOptions
-    from layers.reference import load_reference
+    from layers.load_reference import load_reference
 
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="demo-", dir=settings.cache_dir) as folder:

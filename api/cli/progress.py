@@ -43,3 +43,33 @@ def show_progress(title: str) -> Iterator[Callable[[float, str], None]]:
             last_s = now
 
     yield tell
+
+
+@contextmanager
+def show_rows(title: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    """Lend a function that is told rows done, rows in all (None while unknown) and what is being done."""
+    began_s = last_s = time.monotonic()
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None)
+
+            def draw(done: int, total: int | None, doing: str) -> None:
+                rate = done / max(time.monotonic() - began_s, 1e-3)
+                bar.update(task, completed=done, total=total, description=f"{doing}, {rate:,.0f} rows/s")
+
+            yield draw
+        return
+
+    def tell(done: int, total: int | None, doing: str) -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        if now_s - last_s >= LINE_EVERY_S:
+            share = f" of {total:,}" if total else ""
+            say(f"{title}: {done:,}{share} rows, {doing}, {done / max(now_s - began_s, 1e-3):,.0f} rows/s")
+            last_s = now_s
+
+    yield tell

@@ -149,7 +149,7 @@ BAD: list[tuple[tuple[str, ...], str]] = [
     (("load", "buildings", "b.geojson", "--map", "use=colour"), "no column 'colour'"),
     (("load", "buildings", "b.geojson", "--set", "colour=red"), "colour"),
     (("load", "buildings", "b.geojson", "--join", "t.csv"), "1 --join and 0 --join-on"),
-    (("load", "buildings", "b.geojson", "--datum", "xian80"), "xian80"),
+    (("load", "buildings", "b.geojson", "--datum", "xian80"), "Xian 1980"),
     (("load", "buildings", "b.geojson", "--datum", "EPSG:2349"), "EPSG:2349"),
     (("load", "buildings", "b.geojson", "--bbox", "1,2,3,4"), "OpenStreetMap"),
     (("load", "osm", "b.geojson"), "OpenStreetMap"),
