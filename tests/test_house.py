@@ -183,6 +183,8 @@ def test_every_raise_is_of_our_tree() -> None:
         "UsageError",
         "HTTPException",
         "CancelledError",
+        # csv.Error, caught in the same function
+        "Error",
     }
     faults: list[str] = []
     for package in PACKAGES:
