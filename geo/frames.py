@@ -193,13 +193,27 @@ def _note_heights(geometry: Geometries, out: Mended) -> None:
 def _drop_repeated(out: Mended) -> None:
     kinds = shapely.get_type_id(out.geometry)
     before = shapely.get_num_coordinates(out.geometry)
-    thinned = shapely.remove_repeated_points(out.geometry)
+    thinned = _thin(out.geometry)
     changed = (shapely.get_num_coordinates(thinned) < before) & ~np.isin(kinds, POINT_TYPES)
     for row in np.flatnonzero(changed).tolist():
         if shapely.length(thinned[row]) > 0.0:
             count = int(before[row] - shapely.get_num_coordinates(thinned[row]))
             out.geometry[row] = thinned[row]
             out.mends.append(Mend(row, "points-removed", f"{count} repeated points"))
+
+
+def _thin(geometry: Geometries) -> Geometries:
+    try:
+        return np.asarray(shapely.remove_repeated_points(geometry), dtype=object)
+    except shapely.errors.GEOSException:  # a ring of one place has nothing left to thin; it is refused later
+        return np.array([_thin_one(one) for one in geometry], dtype=object)
+
+
+def _thin_one(geometry: Any) -> Any:
+    try:
+        return shapely.remove_repeated_points(geometry)
+    except shapely.errors.GEOSException:
+        return geometry
 
 
 def _mend_invalid(out: Mended, families: tuple[str, ...]) -> None:

@@ -57,6 +57,11 @@ def clean_geometry(
     mended = mend_geometries(geometry, shapes, is_multipoint_kept=is_multipoint_kept)
     for row, fault in mended.faults.items():
         findings.refuse(row, fault.code, fault.detail)
+    if "none" not in families:
+        for row in np.flatnonzero(shapely.is_missing(mended.geometry)).tolist():
+            findings.refuse(row, "geometry-missing", "no geometry")  # stands only where there is no other reason
+    for row in np.flatnonzero(shapely.has_z(raw)).tolist():
+        findings.repair(row, "z-dropped", "heights left out")
     for row in batch.closed_rings:
         findings.repair(row, "ring-closed", "the first point was added at the end")
     for mend in mended.mends:

@@ -1,0 +1,529 @@
+"""Cleaning: every kind of broken row is rejected or repaired with its reason, and no row is ever lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geo.datum import parse_datum, wgs84_to_bd09, wgs84_to_gcj02
+from geo.errors import MissingColumn
+from geo.frames import approximate_area_m2, split_lines
+from layers.clean import clean_batch
+from layers.clean_reference import clean_reference_batch, find_reference_columns
+from layers.read import REASONS, REPAIRS, Batch, cells, open_source
+from layers.read.columns import guess_columns
+from tests.layers import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from layers.clean import Clean
+
+WGS84 = parse_datum("wgs84")
+HOME = shapely.box(114.30, 30.59, 114.3003, 30.5902)
+DOOR = shapely.Point(114.30, 30.59)
+STREET = shapely.LineString([(114.30, 30.59), (114.31, 30.59)])
+SHAPES = {
+    "areas": HOME,
+    "compounds": HOME,
+    "gates": DOOR,
+    "buildings": HOME,
+    "population": HOME,
+    "facilities": DOOR,
+    "incidents": DOOR,
+    "streets": STREET,
+}
+REQUIRED: dict[str, dict[str, object]] = {
+    "areas": {"code": "420111"},
+    "population": {"people": 10},
+    "facilities": {"source_id": "1", "type": "EDU_PRIMARY"},
+    "incidents": {"source_id": "1", "reported_at": "2024-01-02 03:04:05"},
+}
+
+
+def make_batch(rows: list[dict[str, object]], shapes: list[Any] | None) -> Batch:
+    """Return a batch as a reader would make it."""
+    frame = pd.DataFrame(rows, dtype=object)
+    geometry = None
+    if shapes is not None:
+        geometry = np.empty(len(shapes), dtype=object)
+        geometry[:] = shapes
+    return Batch(frame, geometry, np.arange(2, len(rows) + 2), lambda row: f"raw {rows[row]}")
+
+
+def clean_rows(layer: str, rows: list[dict[str, object]], shapes: list[Any] | None, **options: Any) -> Clean:
+    """Clean rows whose columns carry our own names, and check that none is lost."""
+    batch = make_batch(rows, shapes)
+    columns = guess_columns([str(name) for name in batch.frame.columns], layer)
+    out = clean_batch(batch, layer, columns=columns, datum=options.pop("datum", WGS84), **options)
+    assert out.rows_read == len(rows)
+    assert out.frame["line"].nunique() + len(out.rejected) == len(rows)
+    for reject in out.rejected:
+        assert reject.reason_code in REASONS
+        assert reject.detail
+        assert reject.raw.startswith("raw ")
+    for repair in out.repairs:
+        assert repair.kind in REPAIRS
+        assert repair.detail
+    return out
+
+
+def clean_one(layer: str, shape: Any = None, datum: str = "wgs84", **values: Any) -> Clean:
+    """Clean one otherwise good row with these values and this geometry."""
+    row = {**REQUIRED.get(layer, {"source_id": "1"}), **values}
+    return clean_rows(layer, [row], [SHAPES[layer] if shape is None else shape], datum=parse_datum(datum))
+
+
+def _line_with_nan() -> Any:
+    with np.errstate(invalid="ignore"):
+        return shapely.LineString([(114, 30), (114, np.nan)])
+
+
+BOWTIE = shapely.Polygon([(114.30, 30.59), (114.31, 30.60), (114.31, 30.59), (114.30, 30.60)])
+FLAT = shapely.Polygon([(114.30, 30.59), (114.31, 30.59), (114.32, 30.59)])
+FAR = 1e300
+# layer, geometry, declared datum, expected reason
+BAD_GEOMETRY: dict[str, tuple[str, Any, str, str]] = {
+    "nan": ("gates", shapely.Point(np.nan, 30.0), "wgs84", "coordinate-not-finite"),
+    "infinity": ("gates", shapely.Point(np.inf, 30.0), "wgs84", "coordinate-not-finite"),
+    "nan in a line": ("streets", _line_with_nan(), "wgs84", "coordinate-not-finite"),
+    "1e300": ("gates", shapely.Point(FAR, FAR), "wgs84", "coordinate-out-of-range"),
+    "1e300 in a grid": ("gates", shapely.Point(FAR, 3.4e6), "EPSG:4547", "coordinate-out-of-range"),
+    "longitude 200": ("gates", shapely.Point(200, 30), "wgs84", "coordinate-out-of-range"),
+    "latitude 95": ("gates", shapely.Point(114, 95), "wgs84", "coordinate-out-of-range"),
+    "swapped axes": ("gates", shapely.Point(30.59, 114.3), "wgs84", "coordinate-swapped"),
+    "swapped polygon": ("buildings", shapely.box(30.5, 114.3, 30.6, 114.4), "wgs84", "coordinate-swapped"),
+    "metres as degrees": ("gates", shapely.Point(528_000, 3_386_000), "wgs84", "coordinate-metres-as-degrees"),
+    "zoned metres as degrees": ("gates", shapely.Point(38_528_000, 3_386_000), "gcj02", "coordinate-metres-as-degrees"),
+    "degrees as metres": ("gates", shapely.Point(114.3, 30.6), "EPSG:4547", "coordinate-out-of-range"),
+    "swapped grid": ("gates", shapely.Point(3_386_000, 528_000), "EPSG:4547", "coordinate-out-of-range"),
+    "grid of another zone": ("gates", shapely.Point(38_528_000, 3_386_000), "EPSG:4547", "coordinate-out-of-range"),
+    "gcj02 outside china": ("gates", shapely.Point(2.35, 48.86), "gcj02", "coordinate-out-of-range"),
+    "zero": ("gates", shapely.Point(0, 0), "wgs84", "coordinate-zero"),
+    "zero vertex": ("buildings", shapely.Polygon([(0, 0), (114.3, 30.5), (114.4, 30.5)]), "wgs84", "coordinate-zero"),
+    "empty point": ("gates", shapely.Point(), "wgs84", "geometry-empty"),
+    "empty polygon": ("buildings", shapely.Polygon(), "wgs84", "geometry-empty"),
+    "empty collection": ("buildings", shapely.GeometryCollection(), "wgs84", "geometry-empty"),
+    "line as point": ("gates", STREET, "wgs84", "geometry-kind"),
+    "polygon as point": ("incidents", HOME, "wgs84", "geometry-kind"),
+    "point as street": ("streets", DOOR, "wgs84", "geometry-kind"),
+    "polygon as street": ("streets", HOME, "wgs84", "geometry-kind"),
+    "point as area": ("areas", DOOR, "wgs84", "geometry-kind"),
+    "open line as building": ("buildings", STREET, "wgs84", "geometry-kind"),
+    "two points as gate": ("gates", shapely.MultiPoint([(114, 30), (115, 31)]), "wgs84", "geometry-kind"),
+    "flat polygon": ("buildings", FLAT, "wgs84", "geometry-unrepairable"),
+    "line of one place": ("streets", shapely.LineString([(114, 30), (114, 30)]), "wgs84", "line-too-short"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_GEOMETRY)
+def test_bad_geometry_is_rejected(kind: str) -> None:
+    layer, shape, datum, code = BAD_GEOMETRY[kind]
+    out = clean_one(layer, shape, datum)
+    assert [reject.reason_code for reject in out.rejected] == [code]
+    assert len(out.frame) == 0
+
+
+def test_missing_geometry_and_what_the_reader_found() -> None:
+    batch = make_batch([{"source_id": "1"}, {"source_id": "2"}], [None, None])
+    batch.geometry_faults = {0: ("coordinate-missing", "no lon"), 1: ("geometry-missing", "none")}
+    out = clean_batch(batch, "gates", columns={"source_id": "source_id"}, datum=WGS84)
+    assert [r.reason_code for r in out.rejected] == ["coordinate-missing", "geometry-missing"]
+    out = clean_rows("gates", [{"source_id": "1"}], None)
+    assert [r.reason_code for r in out.rejected] == ["geometry-missing"]
+
+
+def test_metres_carry_a_hint_about_their_grid() -> None:
+    out = clean_one("gates", shapely.Point(38_528_000, 3_386_000))
+    assert "use --datum EPSG:4526" in out.rejected[0].detail
+
+
+# layer, column, value, expected reason
+BAD_VALUES: dict[str, tuple[str, str, object, str]] = {
+    "no id": ("buildings", "source_id", "  ", "id-missing"),
+    "no code": ("areas", "code", None, "id-missing"),
+    "people in words": ("buildings", "people", "many", "not-a-number"),
+    "negative people": ("buildings", "people", -3, "negative"),
+    "too many people": ("buildings", "people", 3e9, "too-large"),
+    "infinite people": ("buildings", "people", float("inf"), "not-a-number"),
+    "truth as people": ("buildings", "people", True, "not-a-number"),
+    "people as a date": ("buildings", "people", "2024-01-01", "not-a-number"),
+    "dwellings in words": ("buildings", "dwellings", "x", "not-a-number"),
+    "negative households": ("buildings", "households", "-1", "negative"),
+    "no time": ("incidents", "reported_at", None, "value-missing"),
+    "time in words": ("incidents", "reported_at", "yesterday", "not-a-date"),
+    "30 February": ("incidents", "reported_at", "2024-02-30", "not-a-date"),
+    "hour 25": ("incidents", "reported_at", "2024-02-03 25:00", "not-a-date"),
+    "year 99999": ("incidents", "reported_at", 99_999_999, "not-a-date"),
+    "bands exceed people": ("population", "a00_02", 11, "parts-exceed-whole"),
+    "floating exceed people": ("population", "floating", 11, "parts-exceed-whole"),
+    "negative band": ("population", "a80_up", -1, "negative"),
+    "no count": ("population", "people", None, "value-missing"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_VALUES)
+def test_bad_values_reject_the_row(kind: str) -> None:
+    layer, column, value, code = BAD_VALUES[kind]
+    values: dict[str, Any] = {column: value}
+    out = clean_one(layer, **values)
+    assert [reject.reason_code for reject in out.rejected] == [code]
+
+
+# what only describes is emptied and logged
+@pytest.mark.parametrize(
+    ("layer", "column", "value"),
+    [
+        ("buildings", "floors", "tall"),
+        ("buildings", "floors", -2),
+        ("buildings", "floors", 4000),
+        ("buildings", "handed_over_on", "soon"),
+        ("buildings", "handed_over_on", "2024-13-01"),
+        ("buildings", "entrance", "left"),
+        ("buildings", "entrance", "POINT (30.5 114.3)"),
+        ("buildings", "entrance", "LINESTRING (0 0, 1 1)"),
+        ("facilities", "capacity", "about ten"),
+        ("facilities", "supply", "martian"),
+        ("gates", "opens_to", "dogs"),
+        ("streets", "steps", "perhaps"),
+        ("incidents", "closed_at", "never"),
+    ],
+)
+def test_bad_descriptions_are_emptied_and_logged(layer: str, column: str, value: Any) -> None:
+    out = clean_one(layer, **{column: value})
+    assert not out.rejected
+    assert out.frame[column].tolist() == [None]
+    assert [repair.kind for repair in out.repairs] == ["value-dropped"]
+    assert column in out.repairs[0].detail
+
+
+@pytest.mark.parametrize(
+    ("layer", "column", "value", "expected"),
+    [
+        ("buildings", "source_id", "００１２", "0012"),
+        ("buildings", "source_id", 12.0, "12"),
+        ("buildings", "source_id", " a1 ", "a1"),
+        ("buildings", "people", "１２３", 123),
+        ("buildings", "people", "1,234", 1234),
+        ("buildings", "people", "56人", 56),
+        ("buildings", "people", "无数据", None),
+        ("buildings", "people", 12.0, 12),
+        ("buildings", "floors", "6层", 6.0),
+        ("buildings", "floors", "3.5", 3.5),
+        ("buildings", "name", "  一号楼\u200b ", "一号楼"),
+        ("buildings", "name", "", None),
+        ("buildings", "handed_over_on", "2024年3月5日", date(2024, 3, 5)),
+        ("buildings", "handed_over_on", "2024年3月", date(2024, 3, 1)),
+        ("buildings", "handed_over_on", "2024", date(2024, 1, 1)),
+        ("buildings", "handed_over_on", "2024/3/5", date(2024, 3, 5)),
+        ("buildings", "handed_over_on", "2024.3.5", date(2024, 3, 5)),
+        ("buildings", "handed_over_on", "20240305", date(2024, 3, 5)),
+        ("buildings", "handed_over_on", 20240305, date(2024, 3, 5)),
+        ("buildings", "handed_over_on", 45356, date(2024, 3, 5)),
+        ("buildings", "handed_over_on", "２０２４－０３－０５", date(2024, 3, 5)),
+        ("buildings", "handed_over_on", datetime(2024, 3, 5, 12, tzinfo=UTC), date(2024, 3, 5)),
+        ("gates", "opens_to", "业主", "residents"),
+        ("gates", "opens_to", "ALL", "all"),
+        ("facilities", "supply", "民办", "market"),
+        ("streets", "steps", "是", True),
+        ("streets", "steps", "0", False),
+        ("incidents", "reported_at", "2024-03-05T08:00:00Z", datetime(2024, 3, 5, 8, tzinfo=UTC)),
+        ("incidents", "reported_at", "2024-03-05 08:00+0530", datetime(2024, 3, 5, 2, 30, tzinfo=UTC)),
+        ("incidents", "reported_at", "2024-03-05 08:00:00.25", datetime(2024, 3, 5, 0, 0, 0, 250_000, tzinfo=UTC)),
+        ("incidents", "reported_at", "2024年3月5日 下午1时5分", datetime(2024, 3, 5, 5, 5, tzinfo=UTC)),
+        ("incidents", "reported_at", "3/25/2024 1:05:09 PM", datetime(2024, 3, 25, 5, 5, 9, tzinfo=UTC)),
+        ("incidents", "reported_at", "25/3/2024 12:05 am", datetime(2024, 3, 24, 16, 5, tzinfo=UTC)),
+        ("incidents", "reported_at", 45356.5, datetime(2024, 3, 5, 4, tzinfo=UTC)),
+    ],
+)
+def test_values_as_people_write_them(layer: str, column: str, value: Any, expected: object) -> None:
+    out = clean_one(layer, **{column: value})
+    assert not out.rejected
+    assert out.frame[column].tolist() == [expected]
+
+
+def test_time_without_zone_is_utc_outside_china() -> None:
+    out = clean_one("incidents", shapely.Point(-118.2, 34.0))
+    assert out.frame["reported_at"].tolist() == [datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)]
+
+
+def test_day_first_is_told_from_the_column() -> None:
+    rows: list[dict[str, object]] = [
+        {"source_id": str(n), "reported_at": text} for n, text in enumerate(["3/4/2024", "25/4/2024"])
+    ]
+    out = clean_rows("incidents", rows, [shapely.Point(-1.0, 50.0)] * 2)
+    assert [moment.month for moment in out.frame["reported_at"]] == [4, 4]
+
+
+def test_control_characters_leave_a_note() -> None:
+    out = clean_one("buildings", name="a\x00b")
+    assert out.frame["name"].tolist() == ["ab"]
+    assert [repair.kind for repair in out.repairs] == ["text-cleaned"]
+
+
+REPAIRED: dict[str, tuple[str, Any, str]] = {
+    "bow tie": ("buildings", BOWTIE, "made-valid"),
+    "height": ("gates", shapely.Point(114.3, 30.59, 21.0), "z-dropped"),
+    "repeated points": ("streets", shapely.LineString([(114, 30), (114, 30), (114.1, 30)]), "points-removed"),
+    "closed line": ("buildings", shapely.LineString(HOME.exterior.coords), "line-to-polygon"),
+    "collection": ("buildings", shapely.GeometryCollection([HOME, DOOR]), "parts-dropped"),
+    "two lines": (
+        "streets",
+        shapely.MultiLineString([[(114, 30), (114.1, 30)], [(114.2, 30), (114.3, 30)]]),
+        "multi-split",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REPAIRED)
+def test_repairs_are_logged_with_their_effect(kind: str) -> None:
+    layer, shape, code = REPAIRED[kind]
+    out = clean_one(layer, shape)
+    assert not out.rejected
+    assert [repair.kind for repair in out.repairs] == [code]
+    made = shapely.from_wkb(out.frame["geom"].tolist())
+    assert shapely.is_valid(made).all()
+    assert not shapely.has_z(made).any()
+
+
+def test_effect_of_a_repair_tells_the_areas() -> None:
+    detail = clean_one("buildings", BOWTIE).repairs[0].detail
+    assert detail.startswith("Self-intersection")
+    before, after = (float(part.split("area ")[1].split()[0]) for part in detail.split(" → "))
+    assert before == pytest.approx(0.0, abs=1.0)
+    assert after == pytest.approx(530_000, rel=0.02)
+
+
+def test_area_is_good_to_a_percent() -> None:
+    # 0.01° × 0.01° at 30.595° N on the ellipsoid: 958.7 m × 1108.6 m
+    assert approximate_area_m2(np.array([files.SQUARE, None, DOOR]))[0] == pytest.approx(1_062_800, rel=0.01)
+
+
+def test_streets_split_and_join() -> None:
+    parted = shapely.MultiLineString([[(114, 30), (114.1, 30)], [(114.2, 30), (114.3, 30)]])
+    joined = shapely.MultiLineString([[(114, 30), (114.1, 30)], [(114.1, 30), (114.3, 30)]])
+    rows: list[dict[str, object]] = [{"source_id": name, "highway": "path", "extra": 1} for name in "abc"]
+    out = clean_rows("streets", rows, [parted, joined, STREET])
+    assert out.frame["source_id"].tolist() == ["a/1", "a/2", "b", "c"]
+    assert out.frame["line"].tolist() == [2, 2, 3, 4]
+    assert set(shapely.get_type_id(shapely.from_wkb(out.frame["geom"].tolist()))) == {1}
+    assert out.frame["properties"].tolist() == [{"extra": 1}] * 4
+
+
+def test_lines_are_never_turned_round() -> None:
+    head_on = shapely.MultiLineString([[(0, 0), (1, 0)], [(2, 0), (1, 0)]])
+    parts, rows = split_lines(np.array([head_on], dtype=object))
+    assert rows.tolist() == [0, 0]
+    assert [shapely.get_coordinates(part)[0].tolist() for part in parts] == [[0, 0], [2, 0]]
+
+
+def test_datum_is_applied_before_storing() -> None:
+    for name, shift in (("gcj02", wgs84_to_gcj02), ("bd09", wgs84_to_bd09)):
+        x, y = shift(114.30, 30.59)
+        out = clean_one("gates", shapely.Point(float(x), float(y)), name)
+        made = shapely.from_wkb(out.frame["geom"].iloc[0])
+        assert (made.x, made.y) == pytest.approx((114.30, 30.59), abs=1e-7)
+    x, y = wgs84_to_gcj02(114.30, 30.59)
+    out = clean_one("buildings", HOME, "gcj02", entrance=f"{float(x)} {float(y)}")
+    door = shapely.from_wkb(out.frame["entrance"].iloc[0])
+    assert (door.x, door.y) == pytest.approx((114.30, 30.59), abs=1e-7)
+
+
+def test_zoned_grid_under_the_name_cgcs2000() -> None:
+    out = clean_one("gates", shapely.Point(38_528_748.0, 3_385_480.0), "cgcs2000")
+    made = shapely.from_wkb(out.frame["geom"].iloc[0])
+    assert (made.x, made.y) == pytest.approx((114.3, 30.59), abs=0.01)
+
+
+def test_population_is_named_by_its_place() -> None:
+    rows: list[dict[str, object]] = [
+        {"building_id": "b1", "area_code": "c1", "people": 1},
+        {"building_id": None, "area_code": "c1", "people": 1},
+        {"building_id": None, "area_code": None, "people": 1},
+        {"building_id": None, "area_code": None, "people": 1},
+    ]
+    out = clean_rows("population", rows, [None, None, HOME, None])
+    assert out.frame["source_id"].tolist()[:2] == ["building:b1", "area:c1"]
+    assert out.frame["source_id"].tolist()[2].startswith("geom:")
+    assert [reject.reason_code for reject in out.rejected] == ["place-missing"]
+    out = clean_rows("population", rows[:2], None)
+    assert len(out.frame) == 2
+    assert out.frame["geom"].tolist() == [None, None]
+
+
+def test_bands_give_people_where_all_are_known() -> None:
+    bands: dict[str, Any] = dict.fromkeys(
+        ("a00_02", "a03_05", "a06_11", "a12_14", "a15_17", "a18_59", "a60_64", "a65_79"), 2
+    )
+    full = clean_one("population", **{**bands, "a80_up": 3, "people": None})
+    assert full.frame["people"].tolist() == [19]
+    assert clean_one("population", **{**bands, "people": None}).frame["people"].tolist() == [None]
+
+
+def test_fractional_counts_keep_their_total() -> None:
+    rows: list[dict[str, object]] = [{"source_id": str(n), "people": 0.3 if n % 3 else 7} for n in range(300)]
+    out = clean_rows("buildings", rows, [HOME] * 300)
+    assert sum(out.frame["people"]) == 760
+    assert {repair.kind for repair in out.repairs} == {"value-rounded"}
+    assert len(out.repairs) == 200
+
+
+def test_identity_from_geometry_is_stable_and_moves_with_it() -> None:
+    first = clean_rows("buildings", [{"name": "a"}], [HOME], id_from_geometry=True)
+    again = clean_rows("buildings", [{"name": "b"}], [HOME], id_from_geometry=True)
+    moved = clean_rows("buildings", [{"name": "a"}], [shapely.box(114.4, 30.5, 114.5, 30.6)], id_from_geometry=True)
+    assert first.frame["source_id"].tolist() == again.frame["source_id"].tolist()
+    assert first.frame["source_id"].tolist() != moved.frame["source_id"].tolist()
+    with pytest.raises(MissingColumn):
+        clean_rows("buildings", [{"name": "a"}], [HOME])
+
+
+def test_frame_has_exactly_the_columns_of_its_layer() -> None:
+    out = clean_one("streets", colour="red", note=float("nan"))
+    assert list(out.frame.columns) == [
+        *("source_id", "highway", "foot", "access", "steps", "incline", "wheelchair", "oneway", "maxspeed"),
+        *("node_a", "node_b", "geom", "line", "properties"),
+    ]
+    assert out.frame["properties"].tolist() == [{"colour": "red"}]
+    empty = clean_one("streets", DOOR).frame
+    assert list(empty.columns) == list(out.frame.columns)
+
+
+shapes = st.one_of(
+    st.none(),
+    st.builds(shapely.Point, st.floats(), st.floats()),
+    st.lists(st.tuples(st.floats(-200, 200), st.floats(-100, 100)), min_size=2, max_size=6).map(shapely.LineString),
+    st.lists(st.tuples(st.floats(113, 115), st.floats(30, 31)), min_size=3, max_size=8).map(shapely.Polygon),
+)
+values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), st.dates())
+
+
+@given(
+    st.sampled_from(sorted(SHAPES)),
+    st.sampled_from(["wgs84", "gcj02", "bd09", "cgcs2000", "EPSG:4547", "EPSG:2790"]),
+    st.lists(st.tuples(values, values, shapes), min_size=1, max_size=5),
+)
+def test_no_row_is_ever_lost(layer: str, datum: str, content: list[tuple[object, object, Any]]) -> None:
+    optional = {"areas": "level", "population": "households", "incidents": "closed_at", "streets": "steps"}
+    rows: list[dict[str, object]] = [
+        {**REQUIRED.get(layer, {"source_id": str(n)}), optional.get(layer, "name"): one, "extra": other}
+        for n, (one, other, _) in enumerate(content)
+    ]
+    out = clean_rows(layer, rows, [shape for _, _, shape in content], datum=parse_datum(datum))
+    made = np.array([one for one in shapely.from_wkb(out.frame["geom"].tolist()) if one is not None], dtype=object)
+    assert shapely.is_valid(made).all()
+    assert np.isfinite(shapely.get_coordinates(made)).all()
+
+
+@given(st.one_of(values, st.text(max_size=30)))
+def test_cells_give_a_value_or_a_value_error(value: object) -> None:
+    for read in (cells.read_number, cells.read_boolean, cells.read_date, cells.read_timestamp):
+        try:
+            read(value)
+        except (ValueError, OverflowError):
+            continue
+    cells.read_text(value)
+    cells.is_nothing(value)
+
+
+def _reference(tmp_path: Path) -> Path:
+    rows = [
+        {
+            "id": 1,
+            "zone": "007",
+            "depth": "1.5",
+            "n": "12",
+            "on": "2024-01-02",
+            "at": "2024-01-02T03:04:05Z",
+            "geom": 9,
+        },
+        {"id": 2, "zone": "12", "depth": "2", "n": None, "on": None, "at": "2024-01-02 03:04", "geom": 8},
+    ]
+    return files.write_geojson(
+        tmp_path / "floods.geojson",
+        [
+            *(files.feature({**row, "wet": True}, HOME) for row in rows),
+            files.feature({"id": 3}, None),
+            files.feature({"id": 4}, shapely.MultiPoint([(114, 30), (115, 31)])),
+        ],
+    )
+
+
+def test_reference_layers_get_types_from_all_values(tmp_path: Path) -> None:
+    with open_source(_reference(tmp_path)) as source:
+        columns = find_reference_columns(source)
+        found = {column.name: column.type for column in columns}
+        (batch,) = source.batches()
+    assert found == {
+        "id": "integer",
+        "zone": "text",
+        "depth": "number",
+        "n": "integer",
+        "on": "date",
+        "at": "timestamp",
+        "geom": "integer",
+        "wet": "boolean",
+    }
+    names = {column.name: column.column for column in columns}
+    assert (names["id"], names["geom"], names["zone"]) == ("id_2", "geom_2", "zone")
+    out = clean_reference_batch(batch, columns, datum=WGS84, identity="id")
+    assert out.frame["source_id"].tolist() == ["1", "2", "4"]
+    assert out.frame["depth"].tolist() == [1.5, 2.0, None]
+    assert out.frame["at"].tolist()[0] == datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert out.frame["geom_2"].tolist() == [9, 8, None]
+    assert [(r.line, r.reason_code) for r in out.rejected] == [(3, "geometry-missing")]
+    assert out.rows_read == 4
+    out = clean_reference_batch(batch, columns, datum=WGS84)
+    assert out.frame["source_id"].tolist()[2].startswith("geom:")
+
+
+def _clean_file(path: Path, layer: str, datum: str, **options: Any) -> tuple[int, dict[str, int], int]:
+    """Return rows kept, reasons, and rows read of a real file; check the identity of rows on the way."""
+    kept = read = 0
+    reasons: dict[str, int] = {}
+    with open_source(path) as source:
+        columns = guess_columns(source.info.columns, layer, given=options.pop("given", None))
+        for batch in source.batches():
+            out = clean_batch(batch, layer, columns=columns, datum=parse_datum(datum), **options)
+            assert out.rows_read == out.frame["line"].nunique() + len(out.rejected)
+            kept += out.frame["line"].nunique()
+            read += out.rows_read
+            for reject in out.rejected:
+                reasons[reject.reason_code] = reasons.get(reject.reason_code, 0) + 1
+            made = shapely.from_wkb(out.frame["geom"].tolist())
+            assert shapely.is_valid(made).all()
+    return kept, reasons, read
+
+
+@pytest.mark.real
+def test_real_files_are_cleaned(real_data: Path) -> None:
+    city = real_data / "cambridge_ma"
+    assert _clean_file(city / "sidewalk_centerlines_decoded.gpkg", "streets", "wgs84") == (13_353, {}, 13_353)
+    parcels = _clean_file(city / "ASSESSING_ParcelsFY2014.topojson", "buildings", "wgs84")
+    assert parcels == (13_115, {"geometry-empty": 1}, 13_116)
+    requests = _clean_file(real_data / "losangeles" / "requests.csv", "incidents", "wgs84")
+    assert requests == (9_989, {"coordinate-missing": 11}, 10_000)
+    towers = real_data / "taipei" / "taipei_buildings_tpe3d_part.parquet"
+    assert _clean_file(towers, "buildings", "wgs84", id_from_geometry=True) == (19_878, {}, 19_878)
+    roads = real_data / "wuhan" / "wuhan_roads_original.parquet"
+    assert _clean_file(roads, "streets", "EPSG:32650", id_from_geometry=True) == (92_667, {}, 92_667)
+
+
+@pytest.mark.real
+def test_real_people_are_kept(real_data: Path) -> None:
+    with open_source(real_data / "cambridge_ma" / "DEMOGRAPHICS_Blocks2000.geojson") as source:
+        (batch,) = source.batches()
+        out = clean_batch(batch, "population", columns={"people": "POP_LAB"}, datum=WGS84)
+    assert sum(out.frame["people"]) == 101_355
+    with open_source(real_data / "singapore" / "buildings_pop_sgp.gpkg") as source:
+        (batch,) = source.batches()
+        columns = {"source_id": "fid", "people": "popcount"}
+        out = clean_batch(batch, "buildings", columns=columns, datum=WGS84)
+    assert sum(out.frame["people"]) == pytest.approx(sum(batch.frame["popcount"]), abs=1)
