@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from layers.recognition_rules import ends_name, fold, fold_category, read_rules
+from layers.recognition_rules import ends_name, fold, fold_category, read_rules, split_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,12 +44,14 @@ _MAIN_KEYS: Final = (
     "power",
     "landuse",
 )
+# keys of things that carry a facility's name without being it: the house, the quarter, the gate
+_OTHER_KEYS: Final = ("building", "place", "boundary", "route", "natural", "waterway", "barrier", "entrance")
 # life-cycle marks of OpenStreetMap; a prefix (disused:amenity=…) leaves no main key and needs no rule
 _LIFE_CYCLE: Final = frozenset(
     {"disused", "abandoned", "demolished", "razed", "removed", "ruins", "proposed", "planned", "construction", "closed"}
 )
 _NO_ENTRY: Final = frozenset({"private", "no"})
-_NO_LIFE: Final = frozenset({"no", ""})
+_YES: Final = frozenset({"yes", "true", "1", "y", "t", "是"})
 _SPEAKERS_MIN: Final = 2
 
 
@@ -135,9 +137,7 @@ def recognise(
     Recognition
         Type, candidates and basis.
     """
-    return _recogniser(pack.version, pack.types, pack).recognise(
-        tags=tags, name=name or "", category=category or "", area_m2=area_m2
-    )
+    return _recogniser(pack).recognise(tags=tags, name=name or "", category=category or "", area_m2=area_m2)
 
 
 def recognise_frame(frame: pd.DataFrame, pack: Pack) -> pd.DataFrame:
@@ -157,7 +157,7 @@ def recognise_frame(frame: pd.DataFrame, pack: Pack) -> pd.DataFrame:
         Columns ``type`` (None when uncertain or nothing), ``type_candidates`` (lists) and ``type_basis``, with the
         frame's index. Equal rows are worked out once.
     """
-    recogniser = _recogniser(pack.version, pack.types, pack)
+    recogniser = _recogniser(pack)
     columns = [_column(frame, name) for name in ("type", "name", "tags", "area_m2")]
     known: dict[tuple[Any, ...], Recognition] = {}
     found = []
@@ -193,16 +193,9 @@ def _text(value: object) -> str:
 
 
 @lru_cache(maxsize=8)
-def _cached(version: str, types: tuple[FacilityType, ...]) -> list[_Recogniser]:  # noqa: ARG001 - the cache key
-    return []
-
-
-def _recogniser(version: str, types: tuple[FacilityType, ...], pack: Pack) -> _Recogniser:
-    """Return the recogniser of a pack, built once per pack version."""
-    slot = _cached(version, types)
-    if not slot:
-        slot.append(_Recogniser(pack))
-    return slot[0]
+def _recogniser(pack: Pack) -> _Recogniser:
+    """Return the recogniser of a pack, built once."""
+    return _Recogniser(pack)
 
 
 class _Recogniser:
@@ -212,8 +205,10 @@ class _Recogniser:
         self._pack = pack
         self._rules: Rules = read_rules(pack)
         self._order = {row.code: place for place, row in enumerate(pack.types)}
-        self._kept_keys = self._rules.tag_keys | _LIFE_CYCLE | set(_MAIN_KEYS) | {"access"}
-        self._speaking: dict[tuple[str, ...], tuple[tuple[WordRule, bool], ...]] = {}
+        self._kept_keys = self._rules.tag_keys | _LIFE_CYCLE | {"access", *_MAIN_KEYS, *_OTHER_KEYS}
+        self._speakers_for = lru_cache(maxsize=1024)(self._find_speakers)
+        self._category = lru_cache(maxsize=8192)(self._read_category)
+        self._tagged = lru_cache(maxsize=8192)(self._read_tags)
 
     def relevant_tags(self, tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         """Return the tags that can matter, sorted."""
@@ -223,35 +218,34 @@ class _Recogniser:
         folded = fold(name)
         if gone := self._find_closure(tags, folded):
             return Recognition(None, (), gone)
-        evidence = self._read_tags(tags, area_m2) if tags else _NOTHING
-        if not evidence.known and category.strip():
-            evidence = self._read_category(category, area_m2)
+        tagged = self._tagged(self.relevant_tags(tags), area_m2) if tags else _NOTHING
+        evidence = self._weigh(tagged, self._category(category, area_m2)) if category.strip() else tagged
         evidence = self._size(evidence, area_m2)
-        if evidence.known:
-            evidence = self._hear_name(evidence, folded)
-        elif not any(key in tags for key in _MAIN_KEYS):
-            evidence = self._read_name(evidence, folded)
+        evidence = self._hear_name(evidence, folded) if evidence.known else self._read_name(evidence, folded)
         evidence = self._veto(evidence, folded)
         evidence = self._size(evidence, area_m2)
         return self._conclude(self._close_private(evidence, tags))
 
     def _find_closure(self, tags: Mapping[str, str], name: str) -> str:
         for key in _LIFE_CYCLE:
-            if tags.get(key, "no") not in _NO_LIFE:
+            if tags.get(key, "").casefold() in _YES:
                 return f"not in use: {key}={tags[key]}"
         found = self._rules.closed.search(name)
         return f"not in use: {found[0]}" if found else ""
 
-    def _read_tags(self, tags: Mapping[str, str], area_m2: float | None) -> _Evidence:
+    def _read_tags(self, pairs: tuple[tuple[str, str], ...], area_m2: float | None) -> _Evidence:
+        tags = dict(pairs)
         evidence = self._match_tags(tags, area_m2)
         if evidence is not None:
             return evidence
-        main = next((f"{key}={tags[key]}" for key in _MAIN_KEYS if key in tags), "")
+        main = next((f"{key}={tags[key]}" for key in (*_MAIN_KEYS, *_OTHER_KEYS) if key in tags), "")
         return _Evidence(known=bool(main), basis=(f"no rule for {main}",) if main else ())
 
     def _match_tags(self, tags: Mapping[str, str], area_m2: float | None) -> _Evidence | None:
         """Return what the most specific tag sets say; None where no rule fits."""
-        fitting = [rule for key in tags for rule in self._rules.tag_rules.get(key, ()) if rule.fits(tags, area_m2)]
+        starts = [(key, part) for key, value in tags.items() for part in (*split_values(value), "*")]
+        near = [rule for start in starts for rule in self._rules.tag_rules.get(start, ())]
+        fitting = [rule for rule in near if rule.fits(tags, area_m2)]
         if not fitting:
             return None
         top = max(rule.weight for rule in fitting)
@@ -270,6 +264,21 @@ class _Recogniser:
 
     def _sort(self, codes: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(set(codes), key=self._order.__getitem__))
+
+    def _weigh(self, tagged: _Evidence, named: _Evidence) -> _Evidence:
+        """Join what tags and category say: what both allow; where they allow nothing in common, a tie of both."""
+        if named.is_sized or not tagged.types:
+            return named if named.known or not tagged.known else tagged
+        if not named.types:
+            return tagged
+        shared = [code for code in named.types if code in tagged.types]
+        return _Evidence(
+            types=self._sort(shared or (*tagged.types, *named.types)),
+            maybe=tagged.maybe and named.maybe,
+            speakers=tuple(sorted({*tagged.speakers, *named.speakers})),
+            known=True,
+            basis=(*tagged.basis, *named.basis),
+        )
 
     def _read_category(self, category: str, area_m2: float | None) -> _Evidence:
         """Return what the file's own category says."""
@@ -316,7 +325,7 @@ class _Recogniser:
         for sign in ("=", ":", "/", "."):
             key, found, value = step.partition(sign)
             if found and key.strip() in self._rules.tag_keys:
-                return self._read_tags({key.strip(): value.strip()}, area_m2)
+                return self._read_tags(((key.strip(), value.strip()),), area_m2)
         value = fold(step).replace(" ", "_")
         tried = (self._match_tags({key: value}, area_m2) for key in _MAIN_KEYS)
         return next((evidence for evidence in tried if evidence is not None), None)
@@ -330,15 +339,13 @@ class _Recogniser:
             basis=(basis,),
         )
 
-    def _speakers_for(self, context: tuple[str, ...]) -> tuple[tuple[WordRule, bool], ...]:
+    def _find_speakers(self, context: tuple[str, ...]) -> tuple[tuple[WordRule, bool], ...]:
         """Return the words that may speak in a context, each with whether it may overrule a single type."""
-        if context not in self._speaking:
-            self._speaking[context] = tuple(
-                (rule, any(word in context for word in rule.within))
-                for rule in self._rules.words
-                if any(_covers(word, item) for word in rule.within for item in context)
-            )
-        return self._speaking[context]
+        return tuple(
+            (rule, any(word in context for word in rule.within))
+            for rule in self._rules.words
+            if any(_covers(word, item) for word in rule.within for item in context)
+        )
 
     @staticmethod
     def _last_word(

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -63,6 +63,8 @@ class TagRule:
         Families or codes among which a name may still decide.
     area_m2_min, area_m2_max
         Bounds on the ground area, square metres; a bounded rule needs a known area.
+    weight
+        How specific the rule is: tag values it asks for, then whether it asks for a size.
     """
 
     tags: TagSet
@@ -71,12 +73,12 @@ class TagRule:
     speakers: tuple[str, ...]
     area_m2_min: float | None
     area_m2_max: float | None
+    weight: tuple[int, int] = field(init=False)
 
-    @property
-    def weight(self) -> tuple[int, int]:
-        """How specific the rule is: tag values it asks for, then whether it asks for a size."""
+    def __post_init__(self) -> None:
         values = sum(len(value.split(";")) for _, value in self.tags)
-        return values, int(self.area_m2_min is not None or self.area_m2_max is not None)
+        is_bounded = self.area_m2_min is not None or self.area_m2_max is not None
+        object.__setattr__(self, "weight", (values, int(is_bounded)))
 
     @property
     def text(self) -> str:
@@ -119,7 +121,7 @@ class WordRule:
 class Rules:
     """Every reviewed rule, ready for use with one pack."""
 
-    tag_rules: Mapping[str, tuple[TagRule, ...]]
+    tag_rules: Mapping[tuple[str, str], tuple[TagRule, ...]]
     categories: Mapping[str, WordRule]
     words: tuple[WordRule, ...]
     vetoes: tuple[WordRule, ...]
@@ -162,6 +164,7 @@ def _value_fits(wanted: str, found: str) -> bool:
     return all(part in values for part in wanted.split(";"))
 
 
+@lru_cache(maxsize=4096)
 def split_values(text: str) -> frozenset[str]:
     """Return the single values of a tag: ``1;2``, ``1,2`` and ``1-3`` hold several."""
     values: set[str] = set()
@@ -191,7 +194,7 @@ def read_rules(pack: Pack) -> Rules:
     of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in _KINDS}
     tag_rules = _join_tag_rules(of_kind["osm"], pack.facility_types)
     return Rules(
-        tag_rules=_by_first_key(tag_rules),
+        tag_rules=_by_first_tag(tag_rules),
         categories={
             fold(word): _word_rule(re.escape(word), row) for row in of_kind["cat"] for word in row["match"].split("|")
         },
@@ -275,11 +278,12 @@ def _read_tag_rules(row: Mapping[str, str]) -> list[TagRule]:
     ]
 
 
-def _by_first_key(rules: Iterable[TagRule]) -> dict[str, tuple[TagRule, ...]]:
-    by_key: dict[str, list[TagRule]] = {}
+def _by_first_tag(rules: Iterable[TagRule]) -> dict[tuple[str, str], tuple[TagRule, ...]]:
+    by_tag: dict[tuple[str, str], list[TagRule]] = {}
     for rule in rules:
-        by_key.setdefault(rule.tags[0][0], []).append(rule)
-    return {key: tuple(found) for key, found in by_key.items()}
+        key, value = rule.tags[0]
+        by_tag.setdefault((key, value.split(";")[0]), []).append(rule)
+    return {start: tuple(found) for start, found in by_tag.items()}
 
 
 def _titles(types: Iterable[FacilityType]) -> dict[str, str]:

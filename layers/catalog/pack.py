@@ -81,6 +81,10 @@ class Pack:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_code", {row.code: row for row in self.types})
 
+    def __hash__(self) -> int:
+        # equal packs have equal versions; hashing 91 rows for every object that is recognised would cost more
+        return hash((self.name, self.version))
+
     def __getitem__(self, code: str) -> FacilityType:
         """Return the type with this code.
 

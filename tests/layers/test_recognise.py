@@ -127,6 +127,7 @@ def test_one_possible_type_or_nothing_is_uncertain_and_not_chosen() -> None:
         ("was:amenity=bus_station", "-"),
         ("construction:amenity=school", "-"),
         ("amenity=hospital construction=yes", "-"),
+        ("amenity=hospital construction=1998", "MED_HOSPITAL"),
         ("amenity=bank disused=no", "COM_BANK"),
         # a former reference does not close the station
         ("railway=station station=subway was:ref=0014", "TRA_METRO"),
@@ -253,7 +254,8 @@ def test_size_against_the_scale_of_the_pack(tags: str, area_m2: float | None, ex
         ("amenity=parking", "人民医院停车场", "TRA_PARKING"),
         ("shop=stationery", "第一小学文具店", "-"),
         ("leisure=playground", "中山公园", "SPO_KIDSOLD"),
-        ("building=yes", "第一小学教学楼", "-"),
+        ("building=yes", "第一小学", "-"),
+        ("place=quarter", "中山公园", "-"),
     ],
 )
 def test_names_narrow_or_overrule_only_where_reviewed(tags: str, name: str | None, expected: str) -> None:
@@ -327,6 +329,25 @@ def test_size_goes_before_the_name() -> None:
 )
 def test_categories(category: str | None, name: str | None, expected: str) -> None:
     assert outcome(by_category(category, name=name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("tags", "category", "expected"),
+    [
+        ("amenity=school isced:level=1", "school", "EDU_PRIMARY"),  # what both allow
+        ("amenity=clinic", "社区卫生服务站", "MED_CHS"),
+        ("amenity=bank", "学校", "EDU_PRIMARY|EDU_JUNIOR|EDU_NINEYEAR|EDU_SENIOR|COM_BANK"),  # they disagree
+        ("amenity=bank", "EDU_KINDER", "EDU_KINDER"),  # a code is a decision
+        ("office=617-349-4800", "library", "CUL_CENTER|CUL_STATION"),  # a column that only looks like a tag
+        ("closed=0 planned=no built=1998", "pharmacy", "MED_PHARMACY"),
+        ("closed=true", "pharmacy", "-"),
+        ("amenity=pharmacy", "kx-77", "MED_PHARMACY"),
+        ("amenity=pharmacy", "其他", "MED_PHARMACY"),
+    ],
+)
+def test_tags_beside_a_category(tags: str, category: str, expected: str) -> None:
+    pairs = dict(pair.split("=", 1) for pair in tags.split())
+    assert outcome(recognise(tags=pairs, category=category, pack=PACK)) == expected
 
 
 def test_a_category_nobody_understands_says_so() -> None:
