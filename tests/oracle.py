@@ -27,6 +27,7 @@ class SplitGraph:
     """A street graph in which every home and site is a node of its own."""
 
     lines: ObjectArray
+    barriers: ObjectArray
     max_link_m: float = 300.0
     tails: list[int] = field(default_factory=list)
     heads: list[int] = field(default_factory=list)
@@ -37,6 +38,7 @@ class SplitGraph:
     def __post_init__(self) -> None:
         """Give every junction a number; ends are compared by centimetre, over the seams of the raster too."""
         self.tree = shapely.STRtree(self.lines)
+        self.walls = shapely.STRtree(self.barriers)
         ends = np.concatenate(
             [
                 shapely.get_coordinates(shapely.get_point(self.lines, 0)),
@@ -54,16 +56,37 @@ class SplitGraph:
             ]
 
     def add(self, geometry: Any) -> int | None:
-        """Tie a point or footprint to the nearest line and return its node, None where no line is near."""
-        near = self.tree.query_nearest(geometry, max_distance=self.max_link_m)
-        if near.size == 0:
-            return None
-        line = int(near.min())
-        foot = shapely.get_point(shapely.shortest_line(geometry, self.lines[line]), -1)
+        """Tie a point or footprint to the nearest line not behind a barrier and return its node, None for none."""
+        near = self.tree.query(geometry, predicate="dwithin", distance=self.max_link_m)
+        order = np.lexsort((near, shapely.distance(geometry, self.lines[near])))
+        for line in near[order].tolist():
+            way = shapely.shortest_line(geometry, self.lines[line])
+            if self.walls.query(way, predicate="crosses").size == 0:
+                return self.tie([(line, shapely.get_point(way, -1), float(way.length))])
+        return None
+
+    def add_site(self, geometry: Any) -> int | None:
+        """Tie a facility: a point as a home; an outline wherever a line crosses it or comes within 10 m."""
+        if geometry.geom_type in {"Point", "LineString"}:
+            return self.add(geometry)
+        outline = geometry.boundary
+        ways = []
+        for line in self.tree.query(outline, predicate="dwithin", distance=10.0).tolist():
+            cut = shapely.intersection(outline, self.lines[line])
+            if cut.is_empty:
+                way = shapely.shortest_line(outline, self.lines[line])
+                ways.append((line, shapely.get_point(way, -1), float(way.length)))
+            else:
+                ways += [(line, shapely.Point(xy), 0.0) for xy in shapely.get_coordinates(cut)]
+        return self.tie(ways) if ways else self.add(geometry)
+
+    def tie(self, ways: list[tuple[int, Any, float]]) -> int:
+        """Give a place a node and join it to lines: line, foot on it, metres off the street."""
         node = self.count
-        self.count += 2
-        self.stops[line].append((float(self.lines[line].project(foot)), node + 1))
-        self.join(node, node + 1, float(shapely.distance(geometry, self.lines[line])))
+        self.count += 1 + len(ways)
+        for number, (line, foot, off_m) in enumerate(ways):
+            self.stops[line].append((float(self.lines[line].project(foot)), node + 1 + number))
+            self.join(node, node + 1 + number, off_m)
         return node
 
     def join(self, tail: int, head: int, metres: float) -> None:
