@@ -236,6 +236,8 @@ def view_source(layer: LayerView, address: TileAddress, *, level: str | None = N
         return None
     names = layer.columns if rule.columns is None else rule.columns
     columns = {name: _drawable(layer, name) for name in names}
+    if layer.id == "streets":  # a name is no column of the loading contract, but most files bring one
+        columns["name"] = tables.street.c.properties["name"].astext
     geom, cell_deg = layer.geom, None
     if layer.id in DRAWN_AS_POINTS:
         geom = func.ST_PointOnSurface(layer.geom)

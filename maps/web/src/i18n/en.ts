@@ -146,6 +146,8 @@ export const en: Record<TextKey, string> = {
   'card.findingWalls': '{n} types are near in a straight line but too far on foot',
   'card.onlyGaps': 'Only gaps',
   'card.noRun': 'No analysis yet: run onemap gaps run first.',
+  'card.areaGap': 'Gap: {type}',
+  'card.areaBuildings': 'List the buildings in the gap',
   'card.circleHere': 'Walking circles from here',
   'card.source': 'Source',
   'circle.title': 'Walking circles',
@@ -210,6 +212,8 @@ export const en: Record<TextKey, string> = {
   'layer.water': 'Water',
   'layer.railway': 'Railway',
   'layer.landuse': 'Land use',
+  'layer.transit': 'Transit',
+  'layer.large-community': 'Very large community',
   'unit.people': 'people',
   'sheet.handle': 'Panel height',
 };

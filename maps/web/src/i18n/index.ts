@@ -40,7 +40,11 @@ export function profileNameOf(code: string): string {
 export const levelTitle = (level: LevelInfo): string =>
   tOr(`level.${level.level}`, pick(level.title_zh, level.title_en, level.level));
 
-export const layerTitle = (layer: LayerInfo): string => pick(layer.title_zh, layer.title_en, tOr(`layer.${layer.id}`, layer.id));
+/** A layer nobody titled goes by its id; well-known ids have a title of ours. */
+export function layerTitle(layer: LayerInfo): string {
+  const title = pick(layer.title_zh, layer.title_en, layer.id);
+  return title === layer.id ? tOr(`layer.${layer.id}`, layer.id) : title;
+}
 
 export function layerTitleOf(id: string): string {
   const layer = layerById.value.get(id);

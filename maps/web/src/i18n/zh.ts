@@ -144,6 +144,8 @@ export const zh = {
   'card.findingWalls': '{n} 类设施直线够近、步行走不到',
   'card.onlyGaps': '只看缺口',
   'card.noRun': '还没有分析结果，先运行 onemap gaps run。',
+  'card.areaGap': '{type}的缺口',
+  'card.areaBuildings': '列出缺口楼栋',
   'card.circleHere': '从这里画步行圈',
   'card.source': '来源',
   'circle.title': '步行圈',
@@ -208,6 +210,8 @@ export const zh = {
   'layer.water': '水系',
   'layer.railway': '铁路',
   'layer.landuse': '用地',
+  'layer.transit': '轨道与公交',
+  'layer.large-community': '超大型社区',
   'unit.people': '人',
   'sheet.handle': '面板高度',
 } as const;

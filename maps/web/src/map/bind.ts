@@ -1,5 +1,5 @@
 /** Ties the living map to the screen's state, in both directions. */
-import { effect, signal, untracked } from '@preact/signals';
+import { computed, effect, signal, untracked } from '@preact/signals';
 import type { FeatureCollection } from 'geojson';
 
 import type { Bbox, Item } from '../api/types';
@@ -10,7 +10,7 @@ import { createResource, valueOf } from '../state/resource';
 import {
   areaRows, BUILDING_LEVEL, catalogueValue, circles, hovered, isCardOpen, isCircleTool, isNarrow, lang, levelName, profileCode, runValue, screen, selectedItem, theme, typeCode,
 } from '../state/store';
-import { EMPTY, fetchAreaNames, fetchAreaShapes, joinRows, namesAsPoints, type AreaShape } from './gap-areas';
+import { EMPTY, fetchAllAreas, fetchAreaShapes, joinRows, namesAsPoints, type AreaShape } from './gap-areas';
 import { boundsOf } from './geometry';
 import type { GroundHit } from './hit';
 import { PALETTES, peopleBreaks } from './palette';
@@ -36,9 +36,9 @@ const areaShapes = createResource(
     fetchAreaShapes({ ...inputs, type: typeCode.peek() ?? '', profile: profileCode.peek() }, abort),
 );
 
-const areaNames = createResource(
+const allAreas = createResource(
   () => catalogueValue.value?.layers.find((layer) => layer.id === 'areas' && layer.rows > 0)?.version ?? null,
-  (_version, abort) => fetchAreaNames(abort),
+  (_version, abort) => fetchAllAreas(abort),
 );
 
 const shapesNow = (): ReadonlyMap<string, AreaShape> => valueOf(areaShapes.remote.value) ?? new Map<string, AreaShape>();
@@ -48,9 +48,16 @@ export const gapBreaks = (): number[] => peopleBreaks((valueOf(areaRows.remote.v
 /** The box of an area of the level on show, when its shape is here. */
 export const areaBox = (code: string): Bbox | null => shapesNow().get(code)?.box ?? null;
 
-/** The name of an area as the base map knows it. */
-export const areaName = (code: string): string | null =>
-  shapesNow().get(code)?.name ?? valueOf(areaNames.remote.value)?.find((shape) => shape.code === code)?.name ?? null;
+const areaByCode = computed(() => new Map((valueOf(allAreas.remote.value) ?? []).map((shape) => [shape.code, shape])));
+
+/** The name of an area. */
+export const areaName = (code: string): string | null => areaByCode.value.get(code)?.name ?? shapesNow().get(code)?.name ?? null;
+
+/** Choose an area of the gap view: its row, its outline and, where its row is known, its card. */
+export function pickArea(code: string): void {
+  const id = areaByCode.peek().get(code)?.id ?? null;
+  change({ area: code, circle: null, selection: id === null ? null : { layer: 'areas', id } });
+}
 
 export function styleInput(): StyleInput {
   const { layers: states } = screen.value;
@@ -80,7 +87,7 @@ function bindData(map: PlannerMap): (() => void)[] {
       map.setData('gap-areas', polygons);
       map.setData('gap-labels', labels);
     }),
-    effect(() => map.setData('area-labels', namesAsPoints(valueOf(areaNames.remote.value) ?? []))),
+    effect(() => map.setData('area-labels', namesAsPoints(valueOf(allAreas.remote.value) ?? []))),
     effect(() => {
       const found = valueOf(circles.remote.value);
       const features = [...(found?.features ?? [])].sort((a, b) => b.properties.minutes - a.properties.minutes);
@@ -152,7 +159,7 @@ export function mountMap(container: HTMLElement, isAnimated: boolean): () => voi
     events: {
       onView: moveView,
       onPick: select,
-      onArea: (code) => change({ area: code }),
+      onArea: pickArea,
       onGround: (place, under) => {
         ground.value = under;
         drawCircle(place);

@@ -7,6 +7,8 @@ import type { AreaRow, Bbox } from '../api/types';
 import { boundsOf, labelPoint } from './geometry';
 
 export interface AreaShape {
+  /** Row of the areas layer; null where the answer does not tell. */
+  id: string | null;
   code: string;
   name: string | null;
   level: string;
@@ -19,11 +21,11 @@ export const EMPTY: FeatureCollection = { type: 'FeatureCollection', features: [
 
 const text = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
 
-function toShape(geometry: Geometry | null, properties: Record<string, unknown>): AreaShape | null {
+function toShape(geometry: Geometry | null, properties: Record<string, unknown>, id: string | number | null = null): AreaShape | null {
   const code = text(properties.area_code) ?? text(properties.code);
   if (!geometry || code === null) return null;
   return {
-    code, name: text(properties.name), level: text(properties.level) ?? '', geometry, label: labelPoint(geometry), box: boundsOf(geometry),
+    id: id === null ? null : String(id), code, name: text(properties.name), level: text(properties.level) ?? '', geometry, label: labelPoint(geometry), box: boundsOf(geometry),
   };
 }
 
@@ -46,17 +48,16 @@ export async function fetchAreaShapes(
 }
 
 const MOST_NAMED_AREAS = 5000;
-const NAMED_LEVELS = new Set(['city', 'district', 'subdistrict', 'unit', 'town', 'community']);
 
-/** Names of areas for the base map, one point per area however the tiles cut it. */
-export async function fetchAreaNames(signal: AbortSignal): Promise<AreaShape[]> {
+/** All areas, for names on the base map (one point each however the tiles cut them) and for their cards. */
+export async function fetchAllAreas(signal: AbortSignal): Promise<AreaShape[]> {
   const shapes: AreaShape[] = [];
   let after: string | null = null;
   let read = 0;
   do {
     const page = await fetchItems('areas', { limit: 1000, after }, signal);
     read += page.features.length;
-    shapes.push(...page.features.map((row) => toShape(row.geometry, row.properties)).filter(isShape).filter((row) => NAMED_LEVELS.has(row.level)));
+    shapes.push(...page.features.map((row) => toShape(row.geometry, row.properties, row.id ?? null)).filter(isShape));
     const next = page.links?.find((link) => link.rel === 'next');
     after = next ? new URL(next.href, document.baseURI).searchParams.get('after') : null;
   } while (after !== null && read < MOST_NAMED_AREAS);

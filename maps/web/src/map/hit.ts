@@ -12,7 +12,7 @@ const TOLERANCE_PX = 5;
 
 /** What lies below a place and is too large to be what a click means: named on the circle's card instead. */
 const GROUND: Record<string, string> = {
-  compound: 'compounds', street: 'streets', 'street-path': 'streets', water: 'water', waterway: 'water', rail: 'railway', landuse: 'landuse',
+  'area-hit': 'areas', compound: 'compounds', street: 'streets', 'street-path': 'streets', water: 'water', waterway: 'water', rail: 'railway', landuse: 'landuse',
 };
 
 const idOf = (feature: MapGeoJSONFeature): string | null => {
@@ -53,6 +53,7 @@ export function groundAt(map: MapLibreMap, point: PointGeometry): GroundHit[] {
     const id = idOf(feature);
     if (id === null) continue;
     const name: unknown = feature.properties.name;
+    if (feature.source === 'areas' && feature.properties.level === 'city') continue;
     seen.set(`${feature.source}/${id}`, { layer: feature.source, id, name: typeof name === 'string' ? name : null });
   }
   return [...seen.values()];

@@ -101,6 +101,8 @@ export function areaEdgeLayers(colours: Palette, look: LookOf): LayerSpecificati
     paint: { 'line-color': colours.border, 'line-width': width(rank), 'line-opacity': (rank > 1 ? 0.75 : 0.5) * areas.opacity, ...(dash ? { 'line-dasharray': dash } : {}) },
   });
   return [
+    // unseen, but there to be asked what lies below a place
+    { id: 'area-hit', type: 'fill', source: 'areas', 'source-layer': 'areas', paint: { 'fill-opacity': 0 } },
     line('area-grid', ['grid'], 0.7, 15.5, [2, 3]),
     line('area-community', ['community'], 1, 12.5, [4, 2.5]),
     line('area-subdistrict', ['subdistrict', 'unit', 'town'], 1.7, 9, [8, 3, 2, 3]),
@@ -134,7 +136,7 @@ export function facilityLayers(colours: Palette, look: LookOf, types: readonly F
         visibility, 'icon-image': categoryOf(types, (category) => `category-${category}`, 'category-other'),
         'icon-size': isEmphasised ? growing([[9, 0.34], [12, 0.62], [15, 0.95], [19, 1.15]]) : growing([[15.4, 0.55], [17.5, 0.9]]),
         'icon-allow-overlap': isEmphasised, 'icon-padding': isEmphasised ? 1 : 5, 'icon-optional': false, 'text-optional': true,
-        'text-field': expression(['step', ['zoom'], '', isEmphasised ? 14 : 16.3, ['coalesce', ['get', 'name'], '']]),
+        'text-field': expression(['step', ['zoom'], '', isEmphasised ? 14 : 16, ['coalesce', ['get', 'name'], '']]),
         'text-font': FONT.medium, 'text-size': 11.5, 'text-anchor': 'top', 'text-offset': [0, 1.05], 'text-max-width': 8,
         'symbol-sort-key': expression(['-', 0, ['to-number', ['get', 'capacity'], 0]]),
       },

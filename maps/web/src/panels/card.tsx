@@ -11,6 +11,7 @@ import { Icon } from '../ui/icon';
 import { Fault, IconButton, Skeleton } from '../ui/parts';
 import { BuildingReachView } from './building-card';
 import { CircleCard } from './circle-card';
+import { AreaFigures } from './area-figures';
 import { CategoryBadge } from './type-picker';
 
 const HIDDEN = new Set(['properties', 'name', 'geom', 'geometry', 'valid_to', 'load_id']);
@@ -61,6 +62,7 @@ function ItemCard({ item, layer }: { item: Item; layer: string }): JSX.Element {
       <CardHead eyebrow={layerTitleOf(layer)} title={itemTitle(item, layer)} badge={category === undefined ? null : <CategoryBadge category={category} />} />
       <div class="card-body">
         {layer === 'buildings' && <BuildingReachView />}
+        {layer === 'areas' && <AreaFigures code={text(item.properties.code) ?? ''} />}
         <section class="card-section">
           <h3>{t('card.facts')}</h3>
           <Facts item={item} layer={layer} />

@@ -5,7 +5,7 @@ import { categoryName, t, typeNameOf } from '../i18n';
 import { gapBreaks } from '../map/bind';
 import { MISSING_BREAKS_MIN, PALETTES } from '../map/palette';
 import { COVERAGE, lookOf } from '../map/style';
-import { BUILDING_LEVEL, catalogueValue, circles, column, lang, levelName, runValue, screen, theme, typeByCode, typeCode } from '../state/store';
+import { BUILDING_LEVEL, catalogueValue, circles, column, isNarrow, lang, levelName, runValue, screen, theme, typeByCode, typeCode } from '../state/store';
 import { Swatch } from '../ui/parts';
 import { CategoryBadge } from './type-picker';
 
@@ -99,14 +99,12 @@ export function Legend(): JSX.Element | null {
   if (!hasGap && !hasCircles) return null;
   const type = typeByCode.value.get(code ?? '');
   return (
-    <aside class="legend" aria-label={t('legend.title')}>
-      {hasGap && (
-        <>
-          <p class="legend-type">{type && <CategoryBadge category={type.category} />} {typeNameOf(code)}</p>
-          <CoverageLegend />
-        </>
-      )}
+    <details class="legend" open={!isNarrow.value}>
+      <summary>
+        {type && hasGap && <CategoryBadge category={type.category} />} {hasGap ? typeNameOf(code) : t('legend.title')}
+      </summary>
+      {hasGap && <CoverageLegend />}
       {hasCircles && <CircleLegend />}
-    </aside>
+    </details>
   );
 }

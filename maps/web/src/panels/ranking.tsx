@@ -5,7 +5,7 @@ import { useEffect } from 'preact/hooks';
 import type { AreaRow, BuildingRow } from '../api/types';
 import { formatCount, formatMinutes, formatShare, NO_VALUE } from '../format';
 import { t, type TextKey } from '../i18n';
-import { areaBox, areaName, plannerMap, showBox } from '../map/bind';
+import { areaBox, areaName, pickArea, plannerMap, showBox } from '../map/bind';
 import { change, select } from '../state/actions';
 import { valueOf } from '../state/resource';
 import { areaRows, BUILDING_LEVEL, gapBuildings, hovered, lang, levelName, screen } from '../state/store';
@@ -79,7 +79,7 @@ function pick(row: RankRow, isBuilding: boolean): void {
     return;
   }
   showBox(areaBox(row.id));
-  change({ area: row.id, selection: null });
+  pickArea(row.id);
 }
 
 function Row({ row, rank, most, isBuilding }: { row: RankRow; rank: number; most: number; isBuilding: boolean }): JSX.Element {

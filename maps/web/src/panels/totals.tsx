@@ -62,7 +62,7 @@ function TestLine({ title, icon, covered, people, isMain = false }: { title: str
   );
 }
 
-function Figures({ row }: { row: TotalsRow }): JSX.Element {
+export function Figures({ row }: { row: TotalsRow }): JSX.Element {
   const language = lang.value;
   const { people, covered, gap, unknown, radius_covered: radius } = row;
   const difference = radius === null ? 0 : radius - covered;
@@ -71,7 +71,7 @@ function Figures({ row }: { row: TotalsRow }): JSX.Element {
   return (
     <>
       <p class="headline">
-        <strong data-testid="people-gap">{formatCount(gap, language)}</strong>
+        <strong>{formatCount(gap, language)}</strong>
         <span>{t('totals.peopleInGap')}<br /><small>{t('totals.ofPeople', { n: formatCount(people, language) })}</small></span>
       </p>
       <StackedBar parts={parts} label={words} />
@@ -79,7 +79,7 @@ function Figures({ row }: { row: TotalsRow }): JSX.Element {
         {parts.map(({ kind, share }) => (
           <li key={kind}>
             <span class={`dot part-${kind}`} aria-hidden="true" />
-            {tOr(`totals.${kind}`, kind)} <b data-testid={`people-${kind}`}>{formatCount(share, language)}</b> <small>{formatShare(shareOf(share, people), language)}</small>
+            {tOr(`totals.${kind}`, kind)} <b data-people={kind}>{formatCount(share, language)}</b> <small>{formatShare(shareOf(share, people), language)}</small>
           </li>
         ))}
       </ul>

@@ -69,7 +69,7 @@ export function drawCircle(circle: Place): void {
 }
 
 export function closeCard(): void {
-  if (isCardOpen.peek()) change({ selection: null, circle: null });
+  if (isCardOpen.peek()) change({ selection: null, circle: null, area: null });
 }
 
 export function setLayer(id: string, state: LayerState, { isStep = true }: { isStep?: boolean } = {}): void {
