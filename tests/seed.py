@@ -59,8 +59,9 @@ def seed_place(conn: Connection, *, homes: int = 5) -> Seed:
                 conn, lon=LON + number * STEP, lat=LAT + STEP, type=kind, name=f"设施{number}", capacity=90.0
             )
         )
-    factories.add_street(conn, (LON - 0.01, LAT), (LON + 0.01, LAT))
-    factories.add_street(conn, (LON, LAT - 0.01), (LON, LAT + 0.01), highway="primary")
+    for side in (-0.01, 0.01):
+        factories.add_street(conn, (LON, LAT), (LON + side, LAT))
+        factories.add_street(conn, (LON, LAT), (LON, LAT + side), highway="primary")
     factories.add_incident(conn, lon=LON, lat=LAT, text="私人内容", severity="P1")
     set_versions(conn)
     return found
