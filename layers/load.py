@@ -30,7 +30,15 @@ from layers.population import spread_population
 from layers.read import open_source
 from layers.read.columns import guess_columns, require_columns
 from layers.staging import Stage
-from layers.store import RESIDENT_LAYERS, Publication, fetch_version, lock_layers, publish, raise_version
+from layers.store import (
+    RESIDENT_LAYERS,
+    Publication,
+    fetch_version,
+    lock_layers,
+    publish,
+    raise_version,
+    refresh_residents,
+)
 from layers.tables import building, compound, gate, population
 from layers.target import find_target
 
@@ -439,6 +447,8 @@ def _settle_residents(conn: Connection, staged: Sequence[Staged], outcomes: list
     is_raised = "population" in loaded and loaded["population"].has_changed
     if report.has_changed and not is_raised:
         raise_version(conn, population, "population", box=None, load_id=None, kind="residents")
+    if report.has_changed or is_raised:
+        refresh_residents(conn)
     for one in staged:
         if one.publication.stage.target.layer in RESIDENT_LAYERS:
             one.notes += report.describe()

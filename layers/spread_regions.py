@@ -158,10 +158,10 @@ CREATE TEMPORARY TABLE spread_group AS
 WITH ids AS (
     SELECT s.building_id, array_agg(DISTINCT u.id ORDER BY u.id) AS population_ids
     FROM spread_share s CROSS JOIN LATERAL unnest(s.population_ids) AS u(id) GROUP BY s.building_id
+), sums AS (
+    SELECT building_id, string_agg(DISTINCT method, '+') AS method, <sums> FROM spread_share GROUP BY building_id
 )
-SELECT s.building_id, (SELECT i.population_ids FROM ids i WHERE i.building_id = s.building_id) AS population_ids,
-       string_agg(DISTINCT s.method, '+') AS method, <sums>
-FROM spread_share s GROUP BY s.building_id
+SELECT building_id, ids.population_ids, method, <columns> FROM sums LEFT JOIN ids USING (building_id)
 """
 _REMOVE = """
 DELETE FROM onemap.resident_group g WHERE NOT EXISTS (SELECT FROM spread_group s WHERE s.building_id = g.building_id)
@@ -329,6 +329,7 @@ def save_groups(conn: Connection) -> int:
             )
         )
     )
+    conn.execute(text("ANALYZE spread_share"))
     conn.execute(text(_fill(_GROUPS)))
     conn.execute(text("ANALYZE spread_group"))
     removed = conn.execute(text(_REMOVE)).rowcount

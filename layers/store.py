@@ -346,6 +346,17 @@ def raise_version(
     return version
 
 
+def refresh_residents(conn: Connection) -> None:
+    """Bring rows, extent and changed box of the population layer to where its people are now."""
+    rows, *edges = conn.execute(_build_state(population, "population")).one()
+    extent = None if edges[0] is None else Box(*edges)
+    stored = layer_version.c.layer == "population"
+    conn.execute(update(layer_version).where(stored).values(rows=rows, extent=_polygon(extent)))
+    version = select(layer_version.c.version).where(stored).scalar_subquery()
+    mine = (change_log.c.layer == "population", change_log.c.version == version, change_log.c.box.is_(None))
+    conn.execute(update(change_log).where(*mine).values(box=_polygon(extent)))
+
+
 def _build_state(table: Table, layer: str) -> Select[Any]:
     """Return the count and extent of live rows; people are where the buildings that hold them are."""
     if layer != "population":

@@ -314,6 +314,10 @@ def test_people_reach_buildings_with_the_load(load: Any, fresh_db: Db, tmp_path:
     people = fetch(fresh_db, select(tables.resident_group.c.people).order_by("building_id"))
     assert sorted(row[0] for row in people) == [5, 6]
     assert versions(fresh_db) == {"buildings": 1, "population": 1}
+    # people are drawn where their buildings are
+    edges = [f(tables.layer_version.c.extent) for f in (func.ST_XMin, func.ST_XMax)]
+    extent = fetch(fresh_db, select(*edges).where(tables.layer_version.c.layer == "population"))[0]
+    assert tuple(extent) == pytest.approx((114.3, 114.311))
     load("buildings", houses(tmp_path / "c.geojson", 1, dwellings=100))
     assert versions(fresh_db) == {"buildings": 2, "population": 2}
     people = fetch(fresh_db, select(tables.resident_group.c.people))
