@@ -215,6 +215,9 @@ class _Recogniser:
         return tuple(sorted((str(key), str(value)) for key, value in tags.items() if key in self._kept_keys))
 
     def recognise(self, *, tags: Mapping[str, str], name: str, category: str, area_m2: float | None) -> Recognition:
+        code = category.strip().upper()
+        if code in self._pack and self._pack[code].kind in ("point", "area"):
+            return Recognition(code, (code,), f"type {code}")  # a code is a decision
         folded = fold(name)
         if gone := self._find_closure(tags, folded):
             return Recognition(None, (), gone)
@@ -267,7 +270,7 @@ class _Recogniser:
 
     def _weigh(self, tagged: _Evidence, named: _Evidence) -> _Evidence:
         """Join what tags and category say: what both allow; where they allow nothing in common, a tie of both."""
-        if named.is_sized or not tagged.types:
+        if not tagged.types:
             return named if named.known or not tagged.known else tagged
         if not named.types:
             return tagged
@@ -288,7 +291,7 @@ class _Recogniser:
             kind = self._pack[code].kind
             if kind in ("aggregate", "indicator"):
                 return _Evidence(known=True, basis=(f"{code} is an {kind}, not a place",))
-            return _Evidence(types=(code,), known=True, is_sized=True, basis=(f"type {category.strip()}",))
+            return _Evidence(types=(code,), known=True, basis=(f"type {category.strip()}",))
         if whole in self._rules.generic:
             return _NOTHING
         return self._read_path(category, area_m2)

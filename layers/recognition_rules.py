@@ -43,7 +43,8 @@ TagSet = tuple[tuple[str, str], ...]
 
 # what may follow the word that ends a name: a branch, a gate number, a bracketed remark
 _NAME_TAIL: Final = re.compile(
-    r"(?:[\s(（\[【].*|[-—·].*|[东南西北中新老本总分][校院园部区馆]区?|[校分总]区|第?[0-9一二三四五六七八九十]+[号部期]?)?$"
+    r"\s*(?:[(\[【].*|[-—–·,].*|[东南西北中新老本总分][校院园部区馆]区?|[校分总]区"
+    r"|(?:第|no\.? ?|#)?[0-9一二三四五六七八九十]+[号部期]?)?"
 )
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PUNCTUATION: Final = re.compile(r"[_/]+")
