@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.context import json_option, print_json
+from api.cli.context import json_option, print_json, read_settings
 
 if TYPE_CHECKING:
     from layers.catalog import FacilityType, Pack
@@ -16,7 +16,7 @@ city_option = click.option(
     "--city",
     "city_file",
     type=click.Path(path_type=Path),
-    help="A city file (CSV or TOML) that changes columns of the national pack.",
+    help="A city file (CSV or TOML) that changes columns of the national pack; else the one of ONEMAP_CITY_FILE.",
 )
 
 
@@ -35,7 +35,7 @@ def list_types(*, city_file: Path | None, category: str | None, testable: bool, 
     from geo.errors import NotFound
     from layers.catalog import read_pack
 
-    pack = read_pack(city_file=city_file)
+    pack = read_pack(city_file=city_file or read_settings().city_file)
     categories = sorted({row.category for row in pack})
     if category is not None and category not in categories:
         raise NotFound(f"Listing category {category!r}: the pack has {', '.join(categories)}", parameter="category")
@@ -56,7 +56,7 @@ def show(code: str, *, city_file: Path | None, as_json: bool) -> None:
     """Show every column of one type, CODE, with its clause and how sure each figure is."""
     from layers.catalog import read_pack
 
-    pack = read_pack(city_file=city_file)
+    pack = read_pack(city_file=city_file or read_settings().city_file)
     row = pack[code.upper()]
     if as_json:
         print_json(row.as_row() | {"pack_version": pack.version})

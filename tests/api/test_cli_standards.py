@@ -43,6 +43,18 @@ def test_one_type_is_shown_with_its_clause(capsys: pytest.CaptureFixture[str]) -
     assert json.loads(capsys.readouterr().out)["radius_m"] == 5000
 
 
+def test_the_city_file_of_the_settings_is_in_force(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "wuhan.csv"
+    path.write_text("code,walk_minutes\nEDU_PRIMARY,12\n", encoding="utf-8")
+    monkeypatch.setenv("ONEMAP_CITY_FILE", str(path))
+    assert run(["standards", "show", "EDU_PRIMARY"]) == 0
+    out = capsys.readouterr().out
+    assert "cn-2026.1+wuhan@" in out
+    assert "limit_s              720" in out
+
+
 def test_a_city_file_is_checked_and_its_changes_are_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "wuhan.csv"
     path.write_text("code,walk_minutes,source,certainty\nEDU_PRIMARY,12,武规〔2026〕1号,sure\n", encoding="utf-8")
