@@ -30,7 +30,7 @@ from geo.shifted import (
     wgs84_to_bd09,
     wgs84_to_gcj02,
 )
-from geo.shifts import Shift, compare_shifts, find_suspicion
+from geo.shifts import Shift, compare_shifts, find_suspicion, is_axis_swapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,7 @@ __all__ = [
     "find_suspicion",
     "gcj02_to_bd09",
     "gcj02_to_wgs84",
+    "is_axis_swapped",
     "parse_datum",
     "resolve_datum",
     "to_wgs84",
@@ -244,10 +245,11 @@ def resolve_datum(*, given: str | None, declared: str | None, name: str = "the f
     datum = parse_datum(given)
     if declared is None:
         return datum
-    found = _read_crs(declared)
-    if found.is_geographic != datum.is_geographic:
+    named = _NAMED.get(declared.lower())
+    is_geographic = named.is_geographic if named is not None else _read_crs(declared).is_geographic
+    if is_geographic != datum.is_geographic:
         raise DatumUnknown(
-            f"Loading {name}: --datum {datum.code} does not fit the file, which declares {_label(found, declared)}.",
+            f"Loading {name}: --datum {datum.code} does not fit the file, which declares {declared[:60]}.",
             hint="leave --datum out to use what the file declares, or correct the file",
             parameter="datum",
         )

@@ -7,14 +7,18 @@ Every change is returned with its effect; nothing is changed silently.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import shapely
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 Geometries = np.ndarray[Any, np.dtype[np.object_]]
 Rows = np.ndarray[Any, np.dtype[np.intp]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Family = Literal["point", "line", "polygon"]
 
 POINT_TYPES, LINE_TYPES, POLYGON_TYPES = (0, 4), (1, 2, 5), (3, 6)
@@ -80,22 +84,28 @@ def find_coordinate_faults(geometry: Geometries, *, is_geographic: bool) -> dict
     xy, rows = shapely.get_coordinates(geometry, return_index=True)
     faults: dict[int, Fault] = {}
     finite = np.isfinite(xy).all(axis=1)
-    for row in np.unique(rows[~finite]).tolist():
-        faults[row] = Fault("coordinate-not-finite", _show(xy[rows == row]))
+    for row, own in _by_row(xy, rows, ~finite):
+        faults[row] = Fault("coordinate-not-finite", _show(own))
     x, y = np.abs(np.where(finite, xy[:, 0], 0.0)), np.abs(np.where(finite, xy[:, 1], 0.0))
     wrong = (x > 180.0) | (y > 90.0) if is_geographic else (np.maximum(x, y) > _FARTHEST_M)
-    for row in np.unique(rows[wrong & finite]).tolist():
+    for row, own in _by_row(xy, rows, wrong & finite):
         if row not in faults:
-            faults[row] = _out_of_range(xy[rows == row], is_geographic=is_geographic)
+            faults[row] = _out_of_range(own, is_geographic=is_geographic)
     zero = finite & (xy[:, 0] == 0.0) & (xy[:, 1] == 0.0)
     for row in np.unique(rows[zero]).tolist():
         faults.setdefault(row, Fault("coordinate-zero", "a vertex at 0, 0"))
     if not is_geographic:
-        for row in _all_in_degrees(x, y, rows, len(geometry)).tolist():
-            faults.setdefault(
-                row, Fault("coordinate-out-of-range", f"degrees declared metres: {_show(xy[rows == row])}")
-            )
+        degrees = _all_in_degrees(x, y, rows, len(geometry))
+        for row, own in _by_row(xy, rows, np.isin(rows, degrees)):
+            faults.setdefault(row, Fault("coordinate-out-of-range", f"degrees declared metres: {_show(own)}"))
     return faults
+
+
+def _by_row(xy: Floats, rows: Rows, chosen: Flags) -> Iterator[tuple[int, Floats]]:
+    """Yield each row that has a chosen vertex, with all its vertices; ``rows`` is sorted."""
+    for row in np.unique(rows[chosen]).tolist():
+        first, last = np.searchsorted(rows, [row, row + 1])
+        yield row, xy[first:last]
 
 
 def _all_in_degrees(x: Floats, y: Floats, rows: Rows, count: int) -> Rows:
@@ -143,8 +153,8 @@ def find_place_faults(
         good = (xy[:, 0] >= west) & (xy[:, 0] <= east) & (xy[:, 1] >= south) & (xy[:, 1] <= north)
     good &= (np.abs(xy[:, 0]) <= 180.0) & (np.abs(xy[:, 1]) <= 90.0)
     return {
-        row: Fault("coordinate-out-of-range", f"lands at {_show(xy[rows == row])}, outside where its system is used")
-        for row in np.unique(rows[~good]).tolist()
+        row: Fault("coordinate-out-of-range", f"lands at {_show(own)}, outside where its system is used")
+        for row, own in _by_row(xy, rows, ~good)
     }
 
 

@@ -98,6 +98,32 @@ def compare_shifts(
     )
 
 
+def is_axis_swapped(
+    lon: ArrayLike, lat: ArrayLike, bounds: tuple[float, float, float, float], *, margin_deg: float = 0.5
+) -> bool:
+    """Tell whether points lie beside what is loaded as they are, but inside it with longitude and latitude exchanged.
+
+    Parameters
+    ----------
+    lon, lat
+        Points of the new layer, degrees.
+    bounds
+        West, south, east, north of what is loaded, degrees.
+    margin_deg
+        How far outside still counts as inside.
+
+    Returns
+    -------
+    True where over half of the points lie inside when exchanged and under a tenth as they are.
+    """
+    x, y = np.ravel(np.asarray(lon, dtype=np.float64)), np.ravel(np.asarray(lat, dtype=np.float64))
+    west, south, east, north = bounds
+    low_x, high_x, low_y, high_y = west - margin_deg, east + margin_deg, south - margin_deg, north + margin_deg
+    as_is = (x >= low_x) & (x <= high_x) & (y >= low_y) & (y <= high_y)
+    exchanged = (y >= low_x) & (y <= high_x) & (x >= low_y) & (x <= high_y)
+    return len(x) > 0 and bool(exchanged.mean() > 0.5 and as_is.mean() < 0.1)
+
+
 def find_suspicion(shifts: tuple[Shift, ...]) -> Shift | None:
     """Return the shift that fits clearly better than the declared datum, None where the declared one stands.
 

@@ -10,7 +10,27 @@ from typing import Final
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff]")
 _BLANK_WORDS = frozenset(
-    {"", "null", "none", "nan", "n/a", "na", "#n/a", "-", "--", "—", "/", "\\", "无数据", "空", "<null>"}
+    {
+        "",
+        "null",
+        "none",
+        "nan",
+        "n/a",
+        "na",
+        "#n/a",
+        "#ref!",
+        "#value!",
+        "#div/0!",
+        "#name?",
+        "-",
+        "--",
+        "—",
+        "/",
+        "\\",
+        "无数据",
+        "空",
+        "<null>",
+    }
 )
 _UNITS = re.compile(r"(?:人|户|层|套|张|床|位|个|座|栋|f|m2|m²|平方米|平米|㎡|km/h)$", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from layers.read.source import Geometries
 
+# a column called lng_gcj02 or 经度(WGS84) says what its numbers are
+_DATUM_WORD = re.compile(r"[\s_\-(\[【]*(wgs-?84|gcj-?02|bd-?09(?:ll)?|cgcs-?2000)[\s_\-)\]】]*")
+_DATUM_NAMES = {"wgs84": "wgs84", "gcj02": "gcj02", "bd09": "bd09", "bd09ll": "bd09", "cgcs2000": "cgcs2000"}
+
 Faults = dict[int, tuple[str, str]]
 
 _LON = (
@@ -23,8 +28,6 @@ _LON = (
     "long",
     "longitude",
     "x",
-    "lon_wgs84",
-    "wgs84_lon",
     "point_x",
     "经度",
     "东经",
@@ -32,7 +35,7 @@ _LON = (
     "横坐标",
     "经度坐标",
 )
-_LAT = ("lat", "latitude", "y", "lat_wgs84", "wgs84_lat", "point_y", "纬度", "北纬", "y坐标", "纵坐标", "纬度坐标")
+_LAT = ("lat", "latitude", "y", "point_y", "纬度", "北纬", "y坐标", "纵坐标", "纬度坐标")
 _WKT = (
     "wkt",
     "geom",
@@ -54,6 +57,16 @@ def plain_name(name: object) -> str:
     return unicodedata.normalize("NFKC", str(name)).strip().lower()
 
 
+def _without_datum(name: object) -> str:
+    return _DATUM_WORD.sub("", plain_name(name))
+
+
+def find_declared_datum(columns: Sequence[str]) -> str | None:
+    """Return the datum that the names of coordinate columns say, None where they say nothing or disagree."""
+    found = {match.group(1).replace("-", "") for name in columns if (match := _DATUM_WORD.search(plain_name(name)))}
+    return _DATUM_NAMES[found.pop()] if len(found) == 1 else None
+
+
 def find_geometry_columns(header: Sequence[str], first_rows: Sequence[Sequence[object]]) -> tuple[str, ...]:
     """Find the columns a table keeps its geometry in.
 
@@ -69,7 +82,7 @@ def find_geometry_columns(header: Sequence[str], first_rows: Sequence[Sequence[o
     ``(lon, lat)``, ``(wkt,)`` or ``()``. Longitude and latitude win over WKT only where both are numbers' names;
     between several candidates the earlier alias wins.
     """
-    by_name = {plain_name(name): name for name in reversed(header)}
+    by_name = {_without_datum(name): name for name in reversed(header)}
     for alias in _WKT:
         name = by_name.get(alias)
         if name is not None and _looks_like_wkt(row[list(header).index(name)] for row in first_rows):

@@ -15,7 +15,13 @@ import pandas as pd
 from openpyxl.utils.exceptions import InvalidFileException
 
 from geo.errors import DataError
-from layers.read.points import build_geometry, check_geometry_columns, find_geometry_columns, is_blank
+from layers.read.points import (
+    build_geometry,
+    check_geometry_columns,
+    find_declared_datum,
+    find_geometry_columns,
+    is_blank,
+)
 from layers.read.source import Batch, Reject, Source, SourceInfo, cut_raw
 from layers.read.text import find_encoding
 
@@ -93,7 +99,7 @@ class CsvSource(TableSource):
             layer=None,
             rows=None,
             columns=tuple(name for name in self.header.names if name not in self.header.geometry),
-            crs=None,
+            crs=find_declared_datum(self.header.geometry),
             encoding=self.encoding,
             geometry_columns=self.header.geometry,
             notes=tuple(self.header.notes),
@@ -137,6 +143,7 @@ class XlsxSource(TableSource):
     ) -> None:
         _check_unpacked_size(path)
         self.sheet = _choose_sheet(path, layer)
+        self.titles = _count_titles(path, self.sheet)
         super().__init__(path, geometry_columns=geometry_columns)
         self.info = SourceInfo(
             path=path,
@@ -144,10 +151,10 @@ class XlsxSource(TableSource):
             layer=self.sheet,
             rows=None,
             columns=tuple(name for name in self.header.names if name not in self.header.geometry),
-            crs=None,
+            crs=find_declared_datum(self.header.geometry),
             encoding=None,
             geometry_columns=self.header.geometry,
-            notes=tuple(self.header.notes),
+            notes=(*_describe_titles(self.titles), *self.header.notes),
             has_geometry=bool(self.header.geometry),
         )
 
@@ -160,7 +167,7 @@ class XlsxSource(TableSource):
             width = 0
             for line, values in enumerate(sheet.iter_rows(values_only=True), start=1):
                 cells = list(values)
-                if all(is_blank(cell) for cell in cells):
+                if line <= self.titles or all(is_blank(cell) for cell in cells):
                     continue
                 width = width or len(_strip_end(cells))
                 cells = cells + [None] * (width - len(cells))
@@ -180,6 +187,22 @@ def list_sheets(path: Path) -> tuple[str, ...]:
         )
     finally:
         book.close()
+
+
+def _count_titles(path: Path, name: str) -> int:
+    """Return how many rows stand above the header: titles fill a cell or two, a header nearly all."""
+    book = _open_book(path)
+    try:
+        rows = list(islice(book[name].iter_rows(values_only=True), _LOOK_AHEAD))
+    finally:
+        book.close()
+    filled = [sum(not is_blank(cell) for cell in row) for row in rows]
+    widest = max(filled, default=0)
+    return next((line for line, count in enumerate(filled) if count * 2 > widest), 0)
+
+
+def _describe_titles(count: int) -> tuple[str, ...]:
+    return (f"the header is on row {count + 1}; what stands above it is not read",) if count else ()
 
 
 def _open_book(path: Path) -> Any:

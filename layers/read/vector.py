@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 
 from geo.errors import DataError
 from layers.read.arrow import frame_from_arrow, geometry_from_wkb, raw_of, reject_broken
+from layers.read.geojson_ids import has_whole_number_ids, iter_ids
 from layers.read.source import ROWS_PER_BATCH, Batch, Source, SourceInfo
 from layers.read.text import find_encoding_of, name_encoding
 
@@ -26,13 +27,12 @@ if TYPE_CHECKING:
 
 _GDAL_DRIVERS: dict[str, tuple[str, ...]] = {
     "GPKG": ("GPKG",),
-    "GeoJSON": ("GeoJSON",),
+    "GeoJSON": ("GeoJSON", "GeoJSONSeq"),  # a first line longer than what is looked at decides only in GDAL
     "GeoJSONSeq": ("GeoJSONSeq",),
     "TopoJSON": ("TopoJSON",),
     "Shapefile": ("ESRI Shapefile",),
 }
 _FAULTS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError, pa.ArrowException, OSError)
-_HEAD_BYTES = 1 << 20
 
 
 class VectorSource(Source):
@@ -50,7 +50,7 @@ class VectorSource(Source):
         rows = int(meta["features"])
         self.info = SourceInfo(
             path=path,
-            driver=form,
+            driver="GeoJSONSeq" if meta["driver"] == "GeoJSONSeq" else form,
             layer=self.layer,
             rows=rows if rows >= 0 else None,
             columns=((self.fid_name,) if self.fid_name else ()) + self.fields,
@@ -67,9 +67,10 @@ class VectorSource(Source):
             with ExitStack() as stack:
                 meta, reader = self._open_stream(stack, rows)
                 stream = iter(reader)
+                ids = iter_ids(self.path) if self.fid_name and self.form != "GPKG" else None
                 while (batch := _next_quietly(stream)) is not None:
                     if batch.num_rows:
-                        yield self._build(batch, meta, done)
+                        yield self._build(batch, meta, done, ids)
                     done += batch.num_rows
         except _FAULTS as fault:
             why = _short(fault, self.path)
@@ -94,12 +95,13 @@ class VectorSource(Source):
             )
         return opened
 
-    def _build(self, batch: pa.RecordBatch, meta: dict[str, Any], done: int) -> Batch:
+    def _build(self, batch: pa.RecordBatch, meta: dict[str, Any], done: int, ids: Iterator[Any] | None) -> Batch:
         # the first column is the feature id; a field may have the same name
         attributes = batch.select(range(1, batch.num_columns))
         frame, broken = frame_from_arrow(attributes, self.fields)
         if self.fid_name:
-            frame.insert(0, self.fid_name, batch.column(0).to_pylist())
+            own = batch.column(0).to_pylist() if ids is None else [next(ids, None) for _ in range(batch.num_rows)]
+            frame.insert(0, self.fid_name, pd.Series(own, index=frame.index, dtype=object))
         line = np.arange(done + 1, done + 1 + batch.num_rows, dtype=np.int64)
         if not self.has_geometry:
             return reject_broken(Batch(frame, None, line, raw_of(frame, None)), broken)
@@ -209,18 +211,6 @@ def _fid_name(path: Path, form: Format, meta: dict[str, Any]) -> str | None:
     if form == "GPKG":
         name = str(meta["fid_column"] or "")
         return name if name and name.lower() not in fields else None
-    if form in {"GeoJSON", "GeoJSONSeq"} and "id" not in fields and _first_feature_has_number(path):
+    if form in {"GeoJSON", "GeoJSONSeq"} and "id" not in fields and has_whole_number_ids(path):
         return "id"
     return None
-
-
-def _first_feature_has_number(path: Path) -> bool:
-    """Tell whether the first feature of a GeoJSON file carries a whole-number id (GDAL hides it in the row number)."""
-    with path.open("rb") as file:
-        text = file.read(_HEAD_BYTES).decode("utf-8", "ignore").lstrip("\ufeff\x1e \r\n")
-    start = re.search(r'"features"\s*:\s*\[\s*', text)
-    try:
-        first, _ = json.JSONDecoder().raw_decode(text, start.end() if start else 0)
-    except ValueError:
-        return False
-    return isinstance(first, dict) and isinstance(first.get("id"), int)

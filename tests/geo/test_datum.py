@@ -149,6 +149,8 @@ def test_resolve_datum_needs_a_declaration() -> None:
         d.resolve_datum(given="gcj02", declared="EPSG:4547")
     with pytest.raises(DatumUnknown, match="does not fit"):
         d.resolve_datum(given="EPSG:4547", declared="EPSG:4326")
+    assert d.resolve_datum(given=None, declared="gcj02").code == "gcj02"
+    assert d.resolve_datum(given="wgs84", declared="gcj02").code == "wgs84"
 
 
 def _points(x: float, y: float) -> np.ndarray:
@@ -294,3 +296,12 @@ def test_nothing_is_claimed_without_evidence() -> None:
 def test_far_away_layer_is_not_called_shifted() -> None:
     lon, lat, streets = _town(3)
     assert d.find_suspicion(d.compare_shifts(lon + 2.0, lat, streets)) is None
+
+
+def test_swapped_axes_are_told_from_what_is_loaded() -> None:
+    cambridge = (-71.16, 42.35, -71.06, 42.40)
+    lon, lat = np.linspace(-71.15, -71.07, 20), np.linspace(42.36, 42.39, 20)
+    assert d.is_axis_swapped(lat, lon, cambridge)
+    assert not d.is_axis_swapped(lon, lat, cambridge)
+    assert not d.is_axis_swapped(lon + 30, lat, cambridge)
+    assert not d.is_axis_swapped([], [], cambridge)

@@ -289,6 +289,49 @@ def _geo(**column_: Any) -> dict[str, Any]:
     return {"version": "1.0.0", "primary_column": "geometry", "columns": {"geometry": {"encoding": "WKB", **column_}}}
 
 
+def test_excel_titles_above_the_header(tmp_path: Path) -> None:
+    rows: list[list[Any]] = [
+        ["洪山区设施一览表"],
+        ["2024年", None, None, "单位:个"],
+        ["编号", "名称", "lon", "lat", "人数"],
+        [1, "甲", 114.3, 30.5, 7],
+    ]
+    source, batches = read_all(files.write_sheet(tmp_path / "a.xlsx", {"表": rows}))
+    assert source.info.columns == ("编号", "名称", "人数")
+    assert "row 3" in source.info.notes[0]
+    assert batches[0].line.tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "expected"),
+    [
+        ("lng_gcj02", "lat_gcj02", "gcj02"),
+        ("WGS84_Lon", "WGS84_Lat", "wgs84"),
+        ("经度(BD-09)", "纬度(BD-09)", "bd09"),
+        ("lon", "lat", None),
+        ("lon_gcj02", "lat_bd09", None),
+    ],
+)
+def test_columns_may_name_their_datum(tmp_path: Path, lon: str, lat: str, expected: str | None) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,{lon},{lat}\n1,114,30\n", encoding="utf-8")
+    source, _ = read_all(path)
+    assert source.info.geometry_columns == (lon, lat)
+    assert source.info.crs == expected
+
+
+def test_doubled_whole_number_ids_stay_doubled(tmp_path: Path) -> None:
+    rows = [files.feature({"a": n, "text": "x" * 400_000}, POINT, id=number) for n, number in enumerate([5, 5, 7, 5])]
+    for name, write in (("a.geojson", files.write_geojson), ("a.geojsonl", _write_lines)):
+        _, batches = read_all(write(tmp_path / name, rows))
+        assert column(batches, "id") == [5, 5, 7, 5]
+
+
+def _write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
 def test_parquet_kinds(tmp_path: Path) -> None:
     wkb = [shapely.to_wkb(POINT), None, files.open_ring(), b"\x01\x02"]
     path = files.write_parquet(tmp_path / "a.parquet", {"n": [1, 2, 3, None], "geometry": wkb}, _geo())
