@@ -13,6 +13,7 @@ Three outcomes::
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -52,7 +53,9 @@ _LIFE_CYCLE: Final = frozenset(
 )
 _NO_ENTRY: Final = frozenset({"private", "no"})
 _YES: Final = frozenset({"yes", "true", "1", "y", "t", "是"})
-_SPEAKERS_MIN: Final = 2
+_TIE: Final = 2
+# a longer text is no name; it keeps the worst case of the word search small
+_TEXT_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,19 +218,22 @@ class _Recogniser:
         return tuple(sorted((str(key), str(value)) for key, value in tags.items() if key in self._kept_keys))
 
     def recognise(self, *, tags: Mapping[str, str], name: str, category: str, area_m2: float | None) -> Recognition:
+        """Return what one object is; an area that is no size (0, negative, not finite) is no evidence."""
         code = category.strip().upper()
         if code in self._pack and self._pack[code].kind in ("point", "area"):
             return Recognition(code, (code,), f"type {code}")  # a code is a decision
-        folded = fold(name)
-        if gone := self._find_closure(tags, folded):
+        folded = fold(name[:_TEXT_MAX])
+        pairs = self.relevant_tags(tags)
+        if gone := self._find_closure(dict(pairs), folded):
             return Recognition(None, (), gone)
-        tagged = self._tagged(self.relevant_tags(tags), area_m2) if tags else _NOTHING
-        evidence = self._weigh(tagged, self._category(category, area_m2)) if category.strip() else tagged
-        evidence = self._size(evidence, area_m2)
+        size_m2 = area_m2 if area_m2 is not None and 0 < area_m2 < math.inf else None
+        tagged = self._tagged(pairs, size_m2) if pairs else _NOTHING
+        named = self._category(category[:_TEXT_MAX], size_m2) if category.strip() else _NOTHING
+        evidence = self._size(self._weigh(tagged, named) if category.strip() else tagged, size_m2)
         evidence = self._hear_name(evidence, folded) if evidence.known else self._read_name(evidence, folded)
         evidence = self._veto(evidence, folded)
-        evidence = self._size(evidence, area_m2)
-        return self._conclude(self._close_private(evidence, tags))
+        evidence = self._size(evidence, size_m2)
+        return self._conclude(self._close_private(evidence, dict(pairs)))
 
     def _find_closure(self, tags: Mapping[str, str], name: str) -> str:
         for key in _LIFE_CYCLE:
@@ -298,17 +304,18 @@ class _Recogniser:
 
     def _read_path(self, category: str, area_m2: float | None) -> _Evidence:
         """Try a category path from its deepest step to its widest, then its words."""
-        for alternative in category.split("|"):
-            steps = [step.strip() for step in alternative.replace("；", ";").split(";") if step.strip()]
-            for depth in range(len(steps), 0, -1):
-                rule = self._rules.categories.get(fold(";".join(steps[:depth])))
-                if rule is not None:
-                    return self._of_word(rule, f"category {';'.join(steps[:depth])}")
-            for step in reversed(steps):
-                evidence = self._read_step(step, area_m2)
-                if evidence.known:
-                    return evidence
-        return _Evidence(basis=(f"category {category.strip()} is not understood",))
+        found = [self._read_alternative(alternative, area_m2) for alternative in category.split("|")]
+        understood = [evidence for evidence in found if evidence.types] or [item for item in found if item.known]
+        return understood[0] if understood else _Evidence(basis=(f"category {category.strip()} is not understood",))
+
+    def _read_alternative(self, alternative: str, area_m2: float | None) -> _Evidence:
+        steps = [step.strip() for step in alternative.replace("；", ";").split(";") if step.strip()]
+        for depth in range(len(steps), 0, -1):
+            rule = self._rules.categories.get(fold(";".join(steps[:depth])))
+            if rule is not None:
+                return self._of_word(rule, f"category {';'.join(steps[:depth])}")
+        read = (self._read_step(step, area_m2) for step in reversed(steps))
+        return next((evidence for evidence in read if evidence.known), _NOTHING)
 
     def _read_step(self, step: str, area_m2: float | None) -> _Evidence:
         code = self._rules.titles.get(fold(step))
@@ -383,7 +390,7 @@ class _Recogniser:
             return replace(told, maybe=rule.maybe) if evidence.maybe else evidence
         if evidence.is_sized:
             return evidence
-        if not evidence.types or (len(evidence.types) >= _SPEAKERS_MIN and rule.types):
+        if not evidence.types or (len(evidence.types) >= _TIE and rule.types):
             shared = [code for code in rule.types if code in evidence.types]
             return replace(told, types=self._sort(shared or rule.types), maybe=rule.maybe)
         # tags and name name different types of one family: a person decides
@@ -408,7 +415,7 @@ class _Recogniser:
 
     def _size(self, evidence: _Evidence, area_m2: float | None) -> _Evidence:
         """Choose among types that differ by size alone: the largest whose least size is reached."""
-        if area_m2 is None or evidence.is_sized or len(evidence.types) < _SPEAKERS_MIN:
+        if area_m2 is None or evidence.is_sized or len(evidence.types) < _TIE:
             return evidence
         for ladder in self._rules.ladders:
             if set(evidence.types) <= set(ladder):

@@ -168,6 +168,10 @@ def test_who_may_enter_counts(tags: str, expected: str) -> None:
         ("leisure=park", 4_000, "GRN_PARK5"),
         ("leisure=park", 2_000, "GRN_POCKET"),
         ("leisure=park", 1_999, "-"),
+        ("leisure=park", 0, "|".join(PARKS)),
+        ("leisure=park", -5, "|".join(PARKS)),
+        ("leisure=park", float("nan"), "|".join(PARKS)),
+        ("leisure=park", float("inf"), "|".join(PARKS)),
         ("leisure=pitch", None, "|".join(PITCHES)),
         ("leisure=pitch", 13_637, "SPO_LARGE"),
         ("leisure=pitch", 3_150, "SPO_LARGE"),
@@ -308,6 +312,7 @@ def test_size_goes_before_the_name() -> None:
         ("风景名胜;公园广场;公园", None, "|".join(PARKS)),
         ("141203", None, "EDU_PRIMARY"),
         ("餐饮服务;中餐厅;火锅店", None, "COM_FOOD"),
+        ("公司企业;公司;公司|生活服务;邮局;邮局", None, "COM_POST"),  # two categories in one cell
         ("銀髮族服務;日間照顧中心", None, "ELD_DAYCARE"),
         ("身障機構;日間服務機構", "發展中心(日間照顧)", "-"),
         # plain words
