@@ -7,7 +7,7 @@ Every change is returned with its effect; nothing is changed silently.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -19,7 +19,6 @@ Geometries = np.ndarray[Any, np.dtype[np.object_]]
 Rows = np.ndarray[Any, np.dtype[np.intp]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
-Family = Literal["point", "line", "polygon"]
 
 POINT_TYPES, LINE_TYPES, POLYGON_TYPES = (0, 4), (1, 2, 5), (3, 6)
 _FAMILY_TYPES: dict[str, tuple[int, ...]] = {"point": POINT_TYPES, "line": LINE_TYPES, "polygon": POLYGON_TYPES}

@@ -118,7 +118,9 @@ def is_nothing(value: object) -> bool:
     """Tell whether a cell says that there is no value, by blanks or by a word for it."""
     if value is None or (isinstance(value, float) and isnan(value)):
         return True
-    return isinstance(value, str) and fold(value).lower() in _BLANK_WORDS
+    if not isinstance(value, str):
+        return False
+    return (value.strip() if value.isascii() else fold(value)).lower() in _BLANK_WORDS
 
 
 def read_number(value: object) -> float:
@@ -129,8 +131,9 @@ def read_number(value: object) -> float:
     ValueError
         It is no finite number.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        number = float(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number or (isinstance(value, str) and value.isascii() and value.isdecimal()):
+        number = float(value)  # type: ignore[arg-type]
     else:
         text = _UNITS.sub("", fold(_CONTROL.sub("", str(value)))).strip()
         number = float(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from geo.datum import parse_datum, wgs84_to_bd09, wgs84_to_gcj02
 from geo.errors import MissingColumn
-from geo.frames import approximate_area_m2, split_lines
 from layers.clean import clean_batch
 from layers.clean_reference import clean_reference_batch, find_reference_columns
 from layers.read import REASONS, REPAIRS, Batch, cells, open_source
@@ -301,11 +300,6 @@ def test_effect_of_a_repair_tells_the_areas() -> None:
     assert after == pytest.approx(530_000, rel=0.02)
 
 
-def test_area_is_good_to_a_percent() -> None:
-    # 0.01° × 0.01° at 30.595° N on the ellipsoid: 958.7 m × 1108.6 m
-    assert approximate_area_m2(np.array([files.SQUARE, None, DOOR]))[0] == pytest.approx(1_062_800, rel=0.01)
-
-
 def test_streets_split_and_join() -> None:
     parted = shapely.MultiLineString([[(114, 30), (114.1, 30)], [(114.2, 30), (114.3, 30)]])
     joined = shapely.MultiLineString([[(114, 30), (114.1, 30)], [(114.1, 30), (114.3, 30)]])
@@ -315,13 +309,6 @@ def test_streets_split_and_join() -> None:
     assert out.frame["line"].tolist() == [2, 2, 3, 4]
     assert set(shapely.get_type_id(shapely.from_wkb(out.frame["geom"].tolist()))) == {1}
     assert out.frame["properties"].tolist() == [{"extra": 1}] * 4
-
-
-def test_lines_are_never_turned_round() -> None:
-    head_on = shapely.MultiLineString([[(0, 0), (1, 0)], [(2, 0), (1, 0)]])
-    parts, rows = split_lines(np.array([head_on], dtype=object))
-    assert rows.tolist() == [0, 0]
-    assert [shapely.get_coordinates(part)[0].tolist() for part in parts] == [[0, 0], [2, 0]]
 
 
 def test_datum_is_applied_before_storing() -> None:
