@@ -24,13 +24,18 @@ const layerOf = (feature: MapGeoJSONFeature): string => (feature.source === 'cov
 
 const present = (map: MapLibreMap, ids: readonly string[]): string[] => ids.filter((id) => map.getLayer(id) !== undefined);
 
+/** Below this zoom a footprint is too small to be meant where areas carry the message. */
+const BUILDINGS_BEFORE_AREAS_ZOOM = 15.5;
+
 /** The small thing under a point, or null when the click is on open ground. */
 export function hitTarget(map: MapLibreMap, point: PointGeometry): Selection | null {
+  const hasAreas = map.getLayer('gap-area') !== undefined && map.getLayoutProperty('gap-area', 'visibility') === 'visible';
+  const targets = hasAreas && map.getZoom() < BUILDINGS_BEFORE_AREAS_ZOOM ? TARGETS.slice(0, -1) : TARGETS;
   const box: [[number, number], [number, number]] = [
     [point.x - TOLERANCE_PX, point.y - TOLERANCE_PX],
     [point.x + TOLERANCE_PX, point.y + TOLERANCE_PX],
   ];
-  for (const [rank, ids] of TARGETS.entries()) {
+  for (const [rank, ids] of targets.entries()) {
     const isArea = rank === TARGETS.length - 1; // footprints are hit exactly, points with a little help
     const features = map.queryRenderedFeatures(isArea ? [point.x, point.y] : box, { layers: present(map, ids) });
     const feature = features[0];

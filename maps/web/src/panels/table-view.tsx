@@ -50,8 +50,14 @@ effect(() => {
   });
 });
 
-const columnsOf = (rows: readonly Item[]): string[] =>
-  [...new Set(rows.slice(0, 50).flatMap((row) => Object.keys(row.properties)))].filter((name) => !HIDDEN.has(name));
+const FIRST = ['name', 'code', 'source_id'];
+
+/** Names and identities first, where the rows came from last. */
+function columnsOf(rows: readonly Item[]): string[] {
+  const names = new Set(rows.slice(0, 50).flatMap((row) => Object.keys(row.properties)));
+  const rank = (name: string): number => (name === 'source' ? 2 : FIRST.includes(name) ? -1 / (1 + FIRST.indexOf(name)) : 1);
+  return [...names].filter((name) => !HIDDEN.has(name)).sort((a, b) => rank(a) - rank(b));
+}
 
 function Rows({ layer }: { layer: string }): JSX.Element {
   const { rows } = table.value;

@@ -94,7 +94,7 @@ function readSelection(text: string | null): Selection | null {
 function readLayers(text: string | null): Record<string, LayerState> {
   const layers: Record<string, LayerState> = {};
   for (const part of (text ?? '').split(',')) {
-    const match = /^(-?)([\w.-]+?)(?::(\d(?:\.\d+)?))?$/.exec(part);
+    const match = /^(-?)(\w[\w.-]*?)(?::(\d(?:\.\d+)?))?$/.exec(part);
     if (!match?.[2]) continue;
     const opacity = match[3] === undefined ? undefined : Math.min(Number(match[3]), 1);
     layers[match[2]] = { visible: match[1] !== '-', ...(opacity === undefined ? {} : { opacity }) };
