@@ -85,24 +85,35 @@ def _halve(
     held: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     parts: int,
 ) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int], NDArray[np.bool_]] | None:
-    """Cut a box across its longer side so that households split as (parts // 2) : rest; None where it cannot be cut."""
+    """Cut a box between buildings so that households split as (parts // 2) : rest; None where it cannot be cut."""
     u, v, weight = held
-    is_wide = box[2] - box[0] >= box[3] - box[1]
-    at = u if is_wide else v
-    order = np.argsort(at, kind="stable")
-    shares = np.cumsum(weight[order]) / weight.sum()
     goal = (parts // 2) / parts
-    k = int(np.searchsorted(shares, goal))
-    if k + 1 >= len(order):
+    across_u = _best_cut(u, weight, (box[0], box[2]), goal)
+    across_v = _best_cut(v, weight, (box[1], box[3]), goal)
+    # the shorter border is the better one unless it splits the households badly
+    slack = 0.12 if box[2] - box[0] >= box[3] - box[1] else -0.12
+    if across_u is None and across_v is None:
         return None
-    cut = int(np.round((at[order[k]] + at[order[k + 1]]) / 2.0))
-    low, high = (box[0], box[2]) if is_wide else (box[1], box[3])
-    if not low + 10 < cut < high - 10:
+    if across_v is None or (across_u is not None and across_u[1] <= across_v[1] + slack):
+        cut = across_u[0] if across_u is not None else 0
+        return (box[0], box[1], cut, box[3]), (cut, box[1], box[2], box[3]), u < cut
+    cut = across_v[0]
+    return (box[0], box[1], box[2], cut), (box[0], cut, box[2], box[3]), v < cut
+
+
+def _best_cut(
+    at: NDArray[np.float64], weight: NDArray[np.float64], ends: tuple[int, int], goal: float
+) -> tuple[int, float] | None:
+    """Return the cut between two buildings that comes nearest to a share of households, and how far off it is."""
+    order = np.argsort(at, kind="stable")
+    place, shares = at[order], np.cumsum(weight[order]) / weight.sum()
+    cuts = np.round((place[:-1] + place[1:]) / 2.0)
+    usable = (place[1:] - place[:-1] > 4.0) & (cuts > ends[0] + 10) & (cuts < ends[1] - 10)
+    if not usable.any():
         return None
-    is_first = at < cut
-    if is_wide:
-        return (box[0], box[1], cut, box[3]), (cut, box[1], box[2], box[3]), is_first
-    return (box[0], box[1], box[2], cut), (box[0], cut, box[2], box[3]), is_first
+    off = np.where(usable, np.abs(shares[:-1] - goal), np.inf)
+    best = int(np.argmin(off))
+    return int(cuts[best]), float(off[best])
 
 
 def _band_units(plan: Plan, layout: Layout) -> list[_Unit]:
@@ -173,7 +184,7 @@ def _join_small(units: list[_Unit], members: list[int]) -> list[list[int]]:
             break
         k = min(small, key=lambda key: (total[key], key))
         other = min(beside[k], key=lambda key: (total[key], key))
-        if total[k] > 0.0 and total[k] + total[other] > 1.4 * GRID_HOUSEHOLDS[1]:
+        if total[k] > 0.0 and total[k] + total[other] > 1.2 * GRID_HOUSEHOLDS[1]:
             beside[k].clear()
             continue
         groups[other].extend(groups.pop(k))

@@ -34,7 +34,7 @@ class Ground:
 
 
 GROUNDS = {
-    "EDU_KINDER": Ground((3600, 5600), (3.4, 3.0, 1.6, 1.7, 0.8, 0.2, 0.4, 0.1), "education", "nursery"),
+    "EDU_KINDER": Ground((3600, 5600), (4.4, 4.8, 2.0, 4.0, 1.0, 0.3, 0.4, 0.2), "education", "nursery"),
     "EDU_PRIMARY": Ground((14000, 23000), (1.5, 1.4, 0.5, 0.7, 0.5, 0.0, 0.5, 0.1), "education", "school"),
     "EDU_JUNIOR": Ground((20000, 30000), (0.7, 0.6, 0.2, 0.25, 0.2, 0.0, 0.5, 0.0), "education", "school"),
     "EDU_NINEYEAR": Ground((26000, 38000), (0.0, 0.15, 0.15, 0.3, 0.0, 0.0, 0.4, 0.05), "education", "school"),
@@ -43,19 +43,19 @@ GROUNDS = {
     "MED_CHC": Ground((1800, 3000), (0.8, 0.6, 0.4, 0.25, 0.4, 0.1, 0.3, 0.1), "healthcare", "house"),
     "SPO_LARGE": Ground((8000, 13000), (0.3, 0.3, 0.1, 0.2, 0.2, 0.1, 1.0, 0.0), "sport", "court"),
     "SPO_MEDIUM": Ground((2600, 4200), (1.0, 0.8, 0.3, 0.45, 0.3, 0.1, 1.0, 0.0), "sport", "court"),
-    "SPO_SMALL": Ground((800, 1400), (3.0, 2.4, 0.7, 1.0, 0.6, 0.2, 1.0, 0.1), "sport", "court"),
-    "SPO_OUTDOOR": Ground((1100, 2200), (4.2, 3.4, 1.0, 1.3, 0.6, 0.2, 1.5, 0.1), "sport", "court"),
+    "SPO_SMALL": Ground((800, 1400), (5.0, 5.0, 1.6, 2.8, 1.0, 0.3, 1.0, 0.2), "sport", "court"),
+    "SPO_OUTDOOR": Ground((1100, 2200), (5.0, 4.6, 1.6, 2.4, 1.0, 0.3, 1.5, 0.2), "sport", "court"),
     "GRN_PARK15": Ground((50000, 90000), (0.1, 0.1, 0.0, 0.12, 0.0, 0.0, 2.2, 0.0), "park", "park"),
     "GRN_PARK10": Ground((10000, 20000), (0.6, 0.6, 0.2, 0.5, 0.4, 0.0, 0.8, 0.0), "park", "park"),
-    "GRN_PARK5": Ground((4000, 8000), (2.2, 1.8, 0.5, 1.0, 0.8, 0.1, 0.8, 0.0), "park", "park"),
-    "GRN_POCKET": Ground((2000, 3600), (4.0, 3.0, 1.2, 1.0, 1.2, 0.2, 0.5, 0.0), "park", "park"),
+    "GRN_PARK5": Ground((4000, 8000), (3.2, 3.4, 1.0, 2.8, 1.4, 0.3, 0.8, 0.1), "park", "park"),
+    "GRN_POCKET": Ground((2000, 3600), (5.0, 4.8, 1.8, 2.2, 1.6, 0.3, 0.5, 0.1), "park", "park"),
     "COM_MALL": Ground((6000, 13000), (0.7, 0.5, 0.2, 0.5, 2.2, 0.0, 0.1, 0.0), "commercial", "hall"),
     "COM_MARKET": Ground((1600, 3400), (1.6, 1.2, 0.9, 0.6, 0.3, 0.1, 0.1, 0.2), "commercial", "hall"),
     "ELD_HOME": Ground((3200, 6000), (0.4, 0.4, 0.05, 0.12, 0.0, 0.0, 0.4, 0.15), "healthcare", "nursery"),
     "ELD_NURSING": Ground((3000, 5200), (0.25, 0.25, 0.05, 0.08, 0.0, 0.0, 0.4, 0.05), "healthcare", "nursery"),
     "CUL_CENTER": Ground((2400, 4600), (0.5, 0.35, 0.1, 0.15, 0.5, 0.0, 0.4, 0.0), "civic", "hall"),
     "SPO_FITNESS": Ground((5000, 9000), (0.3, 0.25, 0.05, 0.12, 0.3, 0.0, 0.8, 0.0), "sport", "hall"),
-    "ADM_STREET": Ground((1500, 2600), (0.5, 0.3, 0.15, 0.14, 0.2, 0.1, 0.2, 0.08), "civic", "house"),
+    "ADM_STREET": Ground((1500, 2600), (0.5, 0.3, 0.15, 0.12, 0.2, 0.1, 0.2, 0.08), "civic", "house"),
     "ADM_POLICE": Ground((1200, 2200), (0.5, 0.3, 0.2, 0.16, 0.2, 0.1, 0.1, 0.05), "civic", "house"),
     "TRA_TERMINAL": Ground((2400, 4600), (0.2, 0.2, 0.2, 0.25, 0.4, 0.2, 0.2, 0.1), "transport", "yard"),
     "SAF_FIRE1": Ground((3000, 4800), (0.06, 0.08, 0.05, 0.08, 0.1, 0.1, 0.1, 0.03), "civic", "house"),
@@ -63,6 +63,10 @@ GROUNDS = {
     "MUN_TRANSFER": Ground((900, 1800), (0.12, 0.15, 0.12, 0.12, 0.1, 0.3, 0.1, 0.1), "utility", "house"),
 }
 PARK_INSET_M = 9
+SCALE = {"O": 0.6, "R": 0.65}
+"""Sites are smaller than the standard asks where land is short."""
+EVERY_SUBDISTRICT = ("ADM_STREET", "ADM_POLICE", "MED_CHC", "CUL_CENTER")
+"""Large facilities that no subdistrict goes without."""
 
 
 def expected_grounds(zone: str, area_m2: float) -> list[tuple[str, float]]:
@@ -78,7 +82,7 @@ def stack_grounds(pen: Pen, box: Box, side: int, queue: list[str]) -> Box | None
     depth = (box[3] - box[1]) if is_flat else (box[2] - box[0])
     at = start
     for code in list(queue):
-        low, high = GROUNDS[code].area_m2
+        low, high = (limit * SCALE.get(pen.block.zone, 1.0) for limit in GROUNDS[code].area_m2)
         length = float(round((low + (high - low) * pen.rng.random()) / depth))
         if length < 16.0 or length > 6.0 * depth:
             length = max(16.0, min(length, 6.0 * depth))

@@ -106,6 +106,13 @@ def _add_grounds(found: _Found, types: dict[str, str], specials: pd.DataFrame) -
         rows = specials[specials["code"].isin(grounds)]
         rows = rows[_rng(found, code).random(len(rows)) < share]
         found.add(code, rows["gate_u"], rows["gate_v"], _boxes(rows))
+    for code, (hosts, where) in rules.COURTS_IN_PARKS.items():
+        rows = specials[specials["code"].isin(hosts)]
+        rows = rows[_rng(found, code, 8).random(len(rows)) < rows["code"].map(hosts).to_numpy(dtype=float)]
+        box = _boxes(rows)
+        size = box[:, 2:] - box[:, :2]
+        part = np.hstack([box[:, :2] + size * where[:2], box[:, :2] + size * where[2:]])
+        found.add(code, part[:, 0], part[:, 1], part)
     for host, guests in (("ADM_STREET", rules.WITH_STREET_OFFICE), ("MED_HOSPITAL", rules.EXTRA_AT_HOSPITAL)):
         rows = specials[specials["code"] == host]
         for turn, (code, share) in enumerate(guests.items()):
@@ -165,6 +172,11 @@ def _add_in_estates(found: _Found, sites: pd.DataFrame, parcels: pd.DataFrame) -
     found.add("GRN_BLOCK", middle_u, greens["v0"], _boxes(greens))
     grounds = greens.assign(u1=greens["u0"] + 0.35 * (greens["u1"] - greens["u0"]))
     found.add("SPO_KIDSOLD", grounds["u0"], grounds["v0"], _boxes(grounds))
+    for code, (share, start, end) in rules.COURTS_IN_ESTATES.items():
+        rows = greens[_rng(found, code, 9).random(len(greens)) < share]
+        wide = rows["u1"] - rows["u0"]
+        rows = rows.assign(u1=rows["u0"] + end * wide, u0=rows["u0"] + start * wide)
+        found.add(code, rows["u0"], rows["v0"], _boxes(rows))
 
 
 def _add_beside_streets(found: _Found, public: pd.DataFrame) -> None:

@@ -151,18 +151,18 @@ class Spread:
 
 
 AT_SITES = {
-    "MED_PHARMACY": Spread(Site.SHOP, (215, 245, 270, 370, 480)),
-    "COM_SHOPS": Spread(Site.SHOP, (165, 195, 190, 280, 420)),
+    "MED_PHARMACY": Spread(Site.SHOP, (225, 240, 280, 290, 480)),
+    "COM_SHOPS": Spread(Site.SHOP, (170, 195, 200, 235, 420)),
     "COM_STORE": Spread(Site.SHOP, (120, 150, 130, 210, 330)),
     "COM_FOOD": Spread(Site.SHOP, (150, 190, 170, 300, 260)),
     "COM_BANK": Spread(Site.SHOP, (420, 480, 620, 720, 420)),
     "COM_TELECOM": Spread(Site.SHOP, (560, 640, 720, 960, 600)),
     "COM_POST": Spread(Site.SHOP, (760, 860, 1000, 1300, 1200)),
-    "COM_CANTEEN": Spread(Site.SHOP, (270, 310, 460, 520, 900)),
+    "COM_CANTEEN": Spread(Site.SHOP, (290, 310, 480, 330, 900)),
     "COM_MARKET": Spread(Site.SHOP, (400, 470, 520, 760, 1200)),
-    "ELD_MEAL": Spread(Site.SHOP, (250, 290, 440, 500, 900)),
-    "EDU_AFTERSCHOOL": Spread(Site.SHOP, (240, 270, 380, 420, 900)),
-    "EDU_NURSERY": Spread(Site.SHOP, (250, 290, 430, 460, 900)),
+    "ELD_MEAL": Spread(Site.SHOP, (275, 300, 460, 325, 900)),
+    "EDU_AFTERSCHOOL": Spread(Site.SHOP, (265, 280, 420, 310, 900)),
+    "EDU_NURSERY": Spread(Site.SHOP, (280, 290, 460, 315, 900)),
     "SPO_CLUB": Spread(Site.SHOP, (520, 580, 760, 660, 600)),
     "MED_OUTPATIENT": Spread(Site.SHOP, (560, 620, 800, 900, 700)),
     "MED_PSY": Spread(Site.SHOP, (900, 1000, 1300, 1500, 1500)),
@@ -172,22 +172,22 @@ AT_SITES = {
 }
 """Facilities in shops and ground floors."""
 
-HUB_EVERY_M = (245.0, 280.0, 400.0, 470.0, 800.0)
+HUB_EVERY_M = (265.0, 265.0, 400.0, 280.0, 700.0)
 """One neighbourhood hub in every square of this side, by zone group."""
 
 HUB_TYPES = {
-    "ADM_STATION": (1.0, 0.95, 0.8, 0.7, 0.7),
-    "ADM_PARTY_COMM": (1.0, 0.95, 0.8, 0.75, 0.7),
-    "ADM_POLICEROOM": (0.9, 0.85, 0.75, 0.6, 0.5),
-    "ADM_FORUM": (0.85, 0.8, 0.6, 0.55, 0.4),
-    "CUL_STATION": (0.95, 0.9, 0.65, 0.65, 0.5),
-    "ELD_STATION": (0.95, 0.9, 0.6, 0.55, 0.4),
-    "ELD_DAYCARE": (0.85, 0.8, 0.4, 0.5, 0.3),
-    "MED_CHS": (0.95, 0.9, 0.75, 0.65, 0.5),
-    "MED_HEALTHPOINT": (0.85, 0.8, 0.5, 0.5, 0.3),
+    "ADM_STATION": (1.0, 0.95, 0.8, 0.8, 0.7),
+    "ADM_PARTY_COMM": (0.97, 0.95, 0.8, 0.8, 0.7),
+    "ADM_POLICEROOM": (0.85, 0.85, 0.7, 0.7, 0.5),
+    "ADM_FORUM": (0.8, 0.8, 0.6, 0.65, 0.4),
+    "CUL_STATION": (0.9, 0.9, 0.65, 0.75, 0.5),
+    "ELD_STATION": (0.9, 0.9, 0.6, 0.65, 0.4),
+    "ELD_DAYCARE": (0.8, 0.8, 0.4, 0.6, 0.3),
+    "MED_CHS": (0.9, 0.9, 0.75, 0.75, 0.5),
+    "MED_HEALTHPOINT": (0.75, 0.8, 0.5, 0.6, 0.3),
     "SAF_MICROFIRE": (0.9, 0.85, 0.9, 0.6, 0.5),
     "SAF_STORE": (0.8, 0.7, 0.6, 0.5, 0.5),
-    "ADM_EMBED": (0.4, 0.35, 0.2, 0.25, 0.2),
+    "ADM_EMBED": (0.35, 0.3, 0.2, 0.2, 0.2),
 }
 """Share of hubs that hold each type, by zone group."""
 
@@ -205,7 +205,7 @@ IN_ESTATES = {
 
 BESIDE_STREETS = {
     "TRA_BUS": (("primary", "secondary", "trunk"), (330.0, 360.0, 400.0, 520.0, 560.0)),
-    "MUN_TOILET": (("secondary", "tertiary", "residential"), (230.0, 290.0, 330.0, 470.0, 620.0)),
+    "MUN_TOILET": (("secondary", "tertiary", "residential"), (240.0, 280.0, 340.0, 325.0, 620.0)),
     "MUN_RECYCLE": (("tertiary", "residential"), (420.0, 460.0, 460.0, 700.0, 900.0)),
     "MUN_COLLECT": (("tertiary", "residential"), (700.0, 760.0, 760.0, 900.0, 1200.0)),
     "MUN_GAS": (("secondary", "tertiary"), (900.0, 950.0, 1000.0, 1000.0, 1400.0)),
@@ -235,6 +235,15 @@ SHELTERS = {
     "SAF_SHELTER_L": ({"GRN_PARK15", "EDU_SENIOR"}, 0.75),
 }
 """Shelters lie on parks, school yards and sports grounds: types of ground and how often."""
+
+COURTS_IN_PARKS = {
+    "SPO_OUTDOOR": ({"GRN_PARK5": 0.6, "GRN_PARK10": 0.8, "GRN_PARK15": 0.9}, (0.06, 0.06, 0.42, 0.30)),
+    "SPO_SMALL": ({"GRN_PARK10": 0.5, "GRN_PARK15": 0.8}, (0.62, 0.70, 0.92, 0.90)),
+}
+"""Sports grounds inside parks: how often by type of park, and where: shares of width and height (W, S, E, N)."""
+
+COURTS_IN_ESTATES = {"SPO_OUTDOOR": (0.5, 0.55, 0.95), "SPO_SMALL": (0.2, 0.40, 0.52)}
+"""Sports grounds on the greens of estates: how often, and from where to where along the green."""
 
 AS_POLYGON = frozenset({"EDU_KINDER", "ELD_HOME", "TRA_TERMINAL"})
 """Types of kind `point` in the pack whose site is given as a polygon all the same."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from data.sample_city.blocks import Block, Layout
-from data.sample_city.campus import GROUNDS, expected_grounds, place_ground, stack_grounds
+from data.sample_city.campus import EVERY_SUBDISTRICT, GROUNDS, expected_grounds, place_ground, stack_grounds
 from data.sample_city.estates import EAST, NORTH, SOUTH, WEST, Plot, build_estate
 from data.sample_city.ledger import Box, Kind, Ledger, Pen, Site
 from data.sample_city.openblocks import (
@@ -61,12 +61,15 @@ def fill_blocks(plan: Plan, layout: Layout) -> Ledger:
     by_cell: dict[int, list[Block]] = {}
     for block in layout.blocks:
         by_cell.setdefault(block.cell, []).append(block)
+    seats = _seat_cells(by_cell)
     for cell, blocks in by_cell.items():
         rng = stream(plan.seed, Purpose.SPECIALS, cell)
         area = float(sum((block.u1 - block.u0) * (block.v1 - block.v0) for block in blocks))
         queue = []
         for code, expected in expected_grounds(blocks[0].zone, area):
             queue.extend([code] * int(expected + rng.random()))
+        if cell in seats:
+            queue.extend(code for code in EVERY_SUBDISTRICT if code not in queue)
         queue = [queue[k] for k in rng.permutation(len(queue))]
         queue.sort(key=lambda code: GROUNDS[code].area_m2[0] < BIG_M2)
         order = [blocks[k] for k in rng.permutation(len(blocks))]
@@ -74,6 +77,15 @@ def fill_blocks(plan: Plan, layout: Layout) -> Ledger:
             pen = Pen(ledger, block, stream(plan.seed, Purpose.BLOCK, block.number))
             _fill_block(pen, queue, len(order) - turn, serials)
     return ledger
+
+
+def _seat_cells(by_cell: dict[int, list[Block]]) -> set[int]:
+    """Return one built-up cell of each subdistrict, the middle one, where its offices are."""
+    built: dict[int, list[int]] = {}
+    for cell, blocks in by_cell.items():
+        if blocks[0].zone in "ODRNC":
+            built.setdefault(blocks[0].subdistrict, []).append(cell)
+    return {cells[len(cells) // 2] for cells in built.values()}
 
 
 def _fill_block(pen: Pen, queue: list[str], blocks_left: int, serials: _Serials) -> None:

@@ -144,8 +144,9 @@ def test_most_grids_hold_300_to_500_households(size: Size) -> None:
     city = city_of(size)
     households = city.layers["buildings"]["households"].groupby(city.estates["grid"]).sum()
     lived_in = households[households > 0]
-    assert ((lived_in >= 300) & (lived_in <= 500)).mean() > 0.55
-    assert 350 <= lived_in.median() <= 470
+    assert ((lived_in >= 300) & (lived_in <= 500)).mean() > 0.5
+    assert ((lived_in >= 200) & (lived_in <= 600)).mean() > 0.9
+    assert 350 <= lived_in.median() <= 450
 
 
 @pytest.mark.parametrize("size", SIZES)
