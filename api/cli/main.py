@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "layers": ("layers", "List what is loaded."),
     "quarantine": ("layers", "List or save the rows a load rejected, with reasons."),
     "gaps": ("gaps", "Find who lives farther than a walk from each kind of facility."),
-    "circle": ("gaps", "Draw what can be reached from one place within some minutes."),
+    "circle": ("maps", "Draw what can be reached from one place within some minutes."),
     "map": ("maps", "Save one page with a map, to share."),
     "standards": ("standards", "Show the standards pack and check a city's changes to it."),
     "serve": ("serve", "Serve the map, the tiles and the interface for programs."),

@@ -10,15 +10,11 @@ from fastapi import APIRouter, Query
 
 from api import schemas
 from api.deps import ReadDep, ServicesDep
-from geo.errors import NotFound, RequestError
+from geo.errors import NotFound
 from layers.catalog import read_profiles
-from layers.circle import MAX_MINUTES
-from layers.query.circles import describe_circles
+from layers.query.circles import describe_circles, parse_minutes
 
 router = APIRouter(tags=["circles"])
-
-LIMITS_MAX = 6
-MEDIA_TYPE = "application/geo+json"
 
 LonQuery = Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, description="Degrees east")]
 LatQuery = Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Degrees north")]
@@ -43,24 +39,3 @@ async def get_circles(
     walk = partial(services.studies.find_circles, lon=lon, lat=lat, minutes=parse_minutes(minutes), profile=profile)
     circles = await anyio.to_thread.run_sync(walk, abandon_on_cancel=True)
     return await read(describe_circles, circles)
-
-
-def parse_minutes(text: str) -> list[float]:
-    """Return minutes from "5,10,15".
-
-    Raises
-    ------
-    RequestError
-        Not one to six numbers above 0 and at most an hour.
-    """
-    try:
-        limits = [float(part) for part in text.split(",")]
-    except ValueError:
-        limits = []
-    if not 0 < len(limits) <= LIMITS_MAX or not all(0 < limit <= MAX_MINUTES for limit in limits):
-        raise RequestError(
-            f"Reading minutes {text[:60]!r}: expected one to {LIMITS_MAX} numbers above 0 and at most {MAX_MINUTES:g},"
-            " separated by commas",
-            parameter="minutes",
-        )
-    return limits

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
+from geo.errors import RequestError
+from layers.circle import MAX_MINUTES
 from layers.query.inside import fetch_facilities_inside, fetch_people_inside
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from layers.circle import Circles
+
+LIMITS_MAX = 6
 
 
 def describe_circles(conn: Connection, circles: Circles) -> dict[str, Any]:
@@ -38,3 +42,24 @@ def describe_circles(conn: Connection, circles: Circles) -> dict[str, Any]:
     ]
     start = {"lon": circles.lon, "lat": circles.lat, "edge_m": circles.off_m}
     return {"type": "FeatureCollection", "features": features, "start": start}
+
+
+def parse_minutes(text: str) -> list[float]:
+    """Return minutes from "5,10,15".
+
+    Raises
+    ------
+    RequestError
+        Not one to six numbers above 0 and at most an hour.
+    """
+    try:
+        limits = [float(part) for part in text.split(",")]
+    except ValueError:
+        limits = []
+    if not 0 < len(limits) <= LIMITS_MAX or not all(0 < limit <= MAX_MINUTES for limit in limits):
+        raise RequestError(
+            f"Reading minutes {text[:60]!r}: expected one to {LIMITS_MAX} numbers above 0 and at most {MAX_MINUTES:g},"
+            " separated by commas",
+            parameter="minutes",
+        )
+    return limits
