@@ -335,7 +335,8 @@ def find_bounds(datum: Datum) -> tuple[float, float, float, float] | None:
     if datum.kind != "crs":
         return _CHINA_BOUNDS
     crs = CRS.from_user_input(datum.crs)
-    area = (crs.source_crs or crs).area_of_use
+    # a projected system also has a source, the geographic one it is based on: wider than what it is meant for
+    area = (crs.source_crs if crs.is_bound and crs.source_crs is not None else crs).area_of_use
     if area is None or area.west > area.east:
         return None
     return (

@@ -136,6 +136,8 @@ def read_number(value: object) -> float:
         number = float(value)  # type: ignore[arg-type]
     else:
         text = _UNITS.sub("", fold(_CONTROL.sub("", str(value)))).strip()
+        if "_" in text:  # Python would take it for a thousands mark
+            raise ValueError("no number")
         number = float(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text)
     if not isfinite(number):
         raise ValueError("not finite")

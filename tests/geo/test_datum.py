@@ -305,3 +305,18 @@ def test_swapped_axes_are_told_from_what_is_loaded() -> None:
     assert not d.is_axis_swapped(lon, lat, cambridge)
     assert not d.is_axis_swapped(lon + 30, lat, cambridge)
     assert not d.is_axis_swapped([], [], cambridge)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("wgs84", None),
+        ("gcj02", (70.0, 0.0, 140.0, 58.0)),
+        ("EPSG:4547", (109.5, 18.5, 118.5, 48.5)),
+        ("EPSG:2383+towgs84=1,2,3", (109.5, 18.5, 118.5, 48.5)),
+        ("EPSG:3832", None),  # across the antimeridian
+    ],
+)
+def test_where_a_datum_makes_sense(text: str, expected: tuple[float, ...] | None) -> None:
+    found = d.find_bounds(d.parse_datum(text))
+    assert found == (expected if expected is None else pytest.approx(expected, abs=0.2))
