@@ -127,12 +127,14 @@ def is_axis_swapped(
 def find_suspicion(shifts: tuple[Shift, ...]) -> Shift | None:
     """Return the shift that fits clearly better than the declared datum, None where the declared one stands.
 
-    Clearly: at most 80 % of the mean distance, and four standard errors apart.
+    Clearly: at most 80 % of the mean distance, four standard errors apart, and alone in that. Rivers and rails keep
+    away from streets, so any shift brings them nearer; only the true one beats the other shifts as well.
     """
     if not shifts:
         return None
     best = next(shift for shift in shifts if shift.is_best)
-    clear = best.sigma >= LEAST_SIGMA and best.mean_m <= LARGEST_SHARE * shifts[0].mean_m
+    others = float(np.median([shift.mean_m for shift in shifts if shift is not best]))
+    clear = best.sigma >= LEAST_SIGMA and best.mean_m <= LARGEST_SHARE * min(shifts[0].mean_m, others)
     return best if clear and best.name != "none" else None
 
 
