@@ -368,7 +368,7 @@ class _Recogniser:
         best: tuple[int, int, WordRule, bool, str] | None = None
         for rule, overrules in speakers:
             for found in rule.pattern.finditer(text):
-                if at_end and not ends_name(text, found.end()):
+                if at_end and not ends_name(text, found.start(), found.end()):
                     continue
                 key = (found.end(), len(found[0]))
                 if best is None or key > best[:2]:

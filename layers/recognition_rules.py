@@ -46,6 +46,8 @@ _NAME_TAIL: Final = re.compile(
     r"\s*(?:[(\[【].*|[-—–·,].*|[东南西北中新老本总分][校院园部区馆]区?|[校分总]区"
     r"|(?:第|no\.? ?|#)?[0-9一二三四五六七八九十]+[号部期]?)?"
 )
+_OPENING: Final = frozenset("([【")
+_CLOSING: Final = frozenset(")]】")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PUNCTUATION: Final = re.compile(r"[_/]+")
 
@@ -145,11 +147,13 @@ def fold_category(text: str) -> str:
     return fold(_PUNCTUATION.sub(" ", _CAMEL.sub(" ", text)))
 
 
-def ends_name(text: str, end: int) -> bool:
-    """Whether the word that ends at ``end`` is what the name says the place is.
+def ends_name(text: str, start: int, end: int) -> bool:
+    """Whether the word between ``start`` and ``end`` is what the name says the place is.
 
-    ``第一小学(东校区)`` is a primary school, ``第一小学文具店`` is not.
+    ``第一小学(东校区)`` is a primary school and ``光谷广场(公交站)`` a bus stop, ``第一小学文具店`` is no school.
     """
+    if text[start - 1 : start] in _OPENING and start > 0 and text[end:] in _CLOSING:
+        return True
     return _NAME_TAIL.fullmatch(text, end) is not None
 
 
