@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from data.sample_city.names import street_name
@@ -19,6 +20,9 @@ HALF_M = {
 
 BLOCK_M = {"O": 135, "D": 265, "R": 92, "N": 480, "C": 235, "I": 430, "P": 480, "E": 520}
 """Longest side a block may have before it is cut again, by zone, metres."""
+
+PROMENADE_M = 17
+"""The path along the river runs this far from the centre line of the riverside street, metres."""
 
 RING_OFFSET_M = 16
 """The elevated ring road runs beside the centre line of the street below it, metres."""
@@ -121,7 +125,7 @@ def _arterials(plan: Plan, layout: Layout) -> tuple[list[str], list[str]]:
     for i, at in enumerate(plan.columns):
         highway = column_class(plan, i)
         columns.append(layout.next_name(highway, is_horizontal=False))
-        for j, (start, end) in enumerate(zip(plan.rows, plan.rows[1:], strict=False)):
+        for j, (start, end) in enumerate(pairwise(plan.rows)):
             is_bridge = j == plan.river_row
             if not is_bridge or i in plan.bridges:
                 layout.add_way(Way(False, at, start, end, highway, columns[-1], bridge=is_bridge))
@@ -129,11 +133,30 @@ def _arterials(plan: Plan, layout: Layout) -> tuple[list[str], list[str]]:
     for j, at in enumerate(plan.rows):
         highway = row_class(plan, j)
         rows.append(layout.next_name(highway, is_horizontal=True))
-        for i, (start, end) in enumerate(zip(plan.columns, plan.columns[1:], strict=False)):
+        for i, (start, end) in enumerate(pairwise(plan.columns)):
             is_tunnel = i == plan.rail_column
             if not is_tunnel or j in plan.underpasses:
                 layout.add_way(Way(True, at, start, end, highway, rows[-1], tunnel=is_tunnel))
+    _promenades(plan, layout)
     return columns, rows
+
+
+def _promenades(plan: Plan, layout: Layout) -> None:
+    """Add a path along each bank, reached at every arterial: over the bridge's ramp, by a slope or by steps."""
+    south, north = plan.rows[plan.river_row], plan.rows[plan.river_row + 1]
+    for bank, (street, path) in enumerate(((south, south + PROMENADE_M), (north, north - PROMENADE_M))):
+        name = ("栖江南岸步道", "栖江北岸步道")[bank]
+        for i, at in enumerate(plan.columns):
+            if i in plan.bridges:
+                layout.joins.add((at, path))
+            else:
+                way = Way(
+                    False, at, min(street, path), max(street, path), "steps" if (i + bank) % 2 else "footway", name
+                )
+                layout.add_way(way)
+        for i, (start, end) in enumerate(pairwise(plan.columns)):
+            if i != plan.rail_column:
+                layout.add_way(Way(True, path, start, end, "footway", name))
 
 
 def _cut_quarters(

@@ -115,17 +115,30 @@ def place_ground(pen: Pen, box: Box, code: str, sides: tuple[int, ...]) -> None:
         block=pen.block.number,
         zone=pen.block.zone,
     )
-    for side, entry in zip(sides, entries, strict=True):
-        street = _street_point(pen, entry, side)
-        pen.ledger.joins.add(street)
-        pen.ledger.paths.add(
-            {"ua": street[0], "va": street[1], "ub": entry[0], "vb": entry[1]},
-            highway="footway" if ground.look in ("park", "court") else "service", access="", compound=-1,
-        )  # fmt: skip
+    _open_to_streets(pen, sides, entries, "footway" if ground.look in ("park", "court") else "service")
     if ground.look == "park":
         _add_park_paths(pen, whole, sides, entries)
     else:
         _add_buildings(pen, whole, ground.look)
+
+
+def plant_wood(pen: Pen, box: Box, sides: tuple[int, ...]) -> None:
+    """Fill land with trees and a round path, open to the streets on the given sides."""
+    whole = (int(box[0]), int(box[1]), int(box[2]), int(box[3]))
+    pen.parcel(whole, "forest")
+    entries = [_entry(whole, side) for side in sides]
+    _open_to_streets(pen, sides, entries, "footway")
+    _add_park_paths(pen, whole, sides, entries)
+
+
+def _open_to_streets(pen: Pen, sides: tuple[int, ...], entries: list[tuple[int, int]], highway: str) -> None:
+    """Write the way from each entrance to the street before it."""
+    for side, entry in zip(sides, entries, strict=True):
+        street = _street_point(pen, entry, side)
+        pen.ledger.joins.add(street)
+        pen.ledger.paths.add(
+            {"ua": street[0], "va": street[1], "ub": entry[0], "vb": entry[1]}, highway=highway, access="", compound=-1
+        )
 
 
 def _entry(box: tuple[int, int, int, int], side: int) -> tuple[int, int]:

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from data.sample_city.blocks import Block, Layout
-from data.sample_city.campus import EVERY_SUBDISTRICT, GROUNDS, expected_grounds, place_ground, stack_grounds
+from data.sample_city.campus import (
+    EVERY_SUBDISTRICT,
+    GROUNDS,
+    expected_grounds,
+    place_ground,
+    plant_wood,
+    stack_grounds,
+)
 from data.sample_city.estates import EAST, NORTH, SOUTH, WEST, Plot, build_estate
 from data.sample_city.ledger import Box, Kind, Ledger, Pen, Site
 from data.sample_city.openblocks import (
@@ -161,17 +168,18 @@ def _big_ground(pen: Pen, box: Box, queue: list[str]) -> None:
 
 def _fill_campus(pen: Pen, box: Box, queue: list[str], serials: _Serials) -> None:
     """Fill a block of a park and campus cell: what is left of the queue, else green or homes."""
+    sides: tuple[int, ...] = ALL_SIDES
     if queue:
         middle = float(int((box[0] + box[2]) / 2))
         _fill_rest(pen, stack_grounds(pen, (box[0], box[1], middle - 3.0, box[3]), WEST, queue))
         if queue:
             _fill_rest(pen, stack_grounds(pen, (middle + 3.0, box[1], box[2], box[3]), EAST, queue))
             return
-        box = (middle + 3.0, box[1], box[2], box[3])
+        box, sides = (middle + 3.0, box[1], box[2], box[3]), (EAST, SOUTH, NORTH)
     if pen.rng.random() < 0.35:
-        _estates(pen, box, (EAST, SOUTH, NORTH), serials)
+        _estates(pen, box, sides, serials)
     else:
-        pen.parcel(box, "forest")
+        plant_wood(pen, box, sides)
 
 
 def _fill_open(pen: Pen, box: Box, serials: _Serials) -> None:

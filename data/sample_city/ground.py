@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from data.sample_city.plan import Plan
 
 CRS = "EPSG:4326"
-BANK_M = 19.0
+POND = (
+    (1.0, 0.0), (0.92, 0.38), (0.71, 0.71), (0.38, 0.92), (0.0, 1.0), (-0.38, 0.92), (-0.71, 0.71), (-0.92, 0.38),
+    (-1.0, 0.0), (-0.92, -0.38), (-0.71, -0.71), (-0.38, -0.92), (0.0, -1.0), (0.38, -0.92), (0.71, -0.71),
+    (0.92, -0.38),
+)  # fmt: skip
+"""Points around a circle of radius 1."""
+BANK_M = 23.0
 """From the centre line of the riverside street to the water at least, metres."""
 
 
@@ -130,7 +137,7 @@ def make_water(plan: Plan, parcels: pd.DataFrame) -> gpd.GeoDataFrame:
     upper = np.stack([at, banks[1]], axis=1)[::-1]
     river = polygons_of_outlines(plan.board, [np.concatenate([lower, upper, lower[:1]])])
     ponds = parcels[parcels["use"] == "pond"]
-    geometry = np.concatenate([river, polygons_of_boxes(plan.board, ponds)])
+    geometry = np.concatenate([river, _pond_polygons(plan, ponds)])
     names = ["栖江（虚构）", *[f"{number}号塘（虚构）" for number in range(1, len(ponds) + 1)]]
     return gpd.GeoDataFrame(
         {
@@ -141,6 +148,17 @@ def make_water(plan: Plan, parcels: pd.DataFrame) -> gpd.GeoDataFrame:
         geometry=geometry,
         crs=CRS,
     )
+
+
+def _pond_polygons(plan: Plan, ponds: pd.DataFrame) -> NDArray[Any]:
+    """Return ponds with a bowed shore inside their boxes."""
+    rng = stream(plan.seed, Purpose.REFERENCE, 2)
+    outlines = []
+    for u0, v0, u1, v1 in ponds[["u0", "v0", "u1", "v1"]].to_numpy(dtype=np.float64):
+        shore = np.array(POND) * (0.78 + 0.22 * rng.random((len(POND), 1)))
+        ring = np.array([(u0 + u1) / 2.0, (v0 + v1) / 2.0]) + shore * np.array([(u1 - u0) / 2.0, (v1 - v0) / 2.0])
+        outlines.append(np.concatenate([ring, ring[:1]]))
+    return polygons_of_outlines(plan.board, outlines)
 
 
 def make_railway(plan: Plan) -> gpd.GeoDataFrame:
@@ -159,8 +177,21 @@ def make_railway(plan: Plan) -> gpd.GeoDataFrame:
     )
 
 
+def _river_greens(plan: Plan) -> pd.DataFrame:
+    """Return the green between the riverside streets and the water."""
+    south, north = plan.rows[plan.river_row], plan.rows[plan.river_row + 1]
+    rows = [
+        {"u0": start + 24.0, "v0": low, "u1": end - 24.0, "v1": high, "use": "grass", "block": -1, "compound": -1}
+        for i, (start, end) in enumerate(pairwise(plan.columns))
+        for low, high in ((south + 9.0, south + BANK_M - 1.0), (north - BANK_M + 1.0, north - 9.0))
+        if i != plan.rail_column
+    ]
+    return pd.DataFrame(rows)
+
+
 def make_landuse(plan: Plan, parcels: pd.DataFrame) -> gpd.GeoDataFrame:
     """Return land by its use."""
+    parcels = pd.concat([parcels[parcels["use"] != "pond"], _river_greens(plan)], ignore_index=True)
     kept = parcels[(parcels["u1"] - parcels["u0"] > 3) & (parcels["v1"] - parcels["v0"] > 3)].reset_index(drop=True)
     return gpd.GeoDataFrame(
         {

@@ -159,7 +159,7 @@ def _finish(table: pd.DataFrame, geometry: list[Any]) -> gpd.GeoDataFrame:
     """Return the streets layer with the columns of the loading contract."""
     highway = table["highway"].to_numpy(dtype=object)
     on_foot = ~np.isin(highway.astype(str), ["motorway", "motorway_link"])
-    steps = table["steps"].to_numpy(dtype=bool)
+    steps = table["steps"].to_numpy(dtype=bool) | (highway.astype(str) == "steps")
     count = len(table)
     frame = pd.DataFrame(
         {
