@@ -17,12 +17,14 @@ from maps.inline_links import inline_links, link_to_server
 from maps.style import BASE_STYLES, COVERED, GAP, LAND, NOBODY, UNKNOWN, people_classes, share_classes
 
 if TYPE_CHECKING:
-    from layers.catalog import Pack
+    from layers.catalog import FacilityType, Pack
     from layers.query.layer import LayerState
     from layers.query.runs import RunColumn
     from layers.query.share import ShareData
 
+NEEDED = frozenset({"leaflet", "leaflet_css"})
 FACILITY_COLOUR = "#0f63b8"
+FIRST_AREAS_MAX = 250
 BASE_TITLES = {
     "water": "水系 water",
     "railway": "铁路 railway",
@@ -106,7 +108,10 @@ def make_share_page(data: ShareData, *, pack: Pack, offline: bool = True) -> str
     figure = Figure()
     extent = find_extent(data)
     middle = [0.0, 0.0] if extent is None else [(extent[1] + extent[3]) / 2, (extent[0] + extent[2]) / 2]
-    page = folium.Map(location=middle, tiles=None, zoom_start=13, prefer_canvas=True, control_scale=True)
+    page = folium.Map(location=middle, tiles=None, zoom_start=13, prefer_canvas=True, zoom_control="bottomright")
+    # markers with icons would need a megabyte of fonts; this page has none
+    page.default_js = [link for link in page.default_js if link[0] in NEEDED]
+    page.default_css = [link for link in page.default_css if link[0] in NEEDED]
     figure.add_child(page)
     _add_base(page, data)
     control = folium.LayerControl(position="topright", collapsed=True)
@@ -177,6 +182,7 @@ def describe_data(
     return {
         **asdict(texts),
         "extent": extent,
+        "first_level": find_first_level(data),
         "profiles": len({column.profile for column in data.columns}),
         "columns": [describe_column(column, number, data, pack) for number, column in enumerate(data.columns)],
         "levels": [
@@ -198,6 +204,12 @@ def describe_data(
             "land": LAND,
         },
     }
+
+
+def find_first_level(data: ShareData) -> int:
+    """Return the place of the level to start with: the deepest whose areas can still be told apart."""
+    counts = [sum(area["level"] == level for area in data.areas) for level in data.levels]
+    return max((place for place, count in enumerate(counts) if count <= FIRST_AREAS_MAX), default=0)
 
 
 def _level_title(level: str) -> tuple[str, str]:
@@ -222,9 +234,16 @@ def describe_column(column: RunColumn, number: int, data: ShareData, pack: Pack)
         "category": "" if kind is None else kind.category,
         "clause": "" if kind is None else f"{kind.source} ({kind.certainty})",
         "limit_min": f"{column.limit_s / 60:.3g}",
-        "demand_group": GROUP_TITLES.get(column.demand_group, column.demand_group),
+        "demand_group": describe_group(column.demand_group, kind),
         "people_classes": [asdict(people_classes(count)) for count in most],
     }
+
+
+def describe_group(group: str, kind: FacilityType | None) -> str:
+    """Return whom a type is for in words."""
+    if group in GROUP_TITLES:
+        return GROUP_TITLES[group]
+    return group if kind is None or not kind.demand_group else kind.demand_group
 
 
 def _has(data: ShareData, area: dict[str, Any], level: str, number: int) -> bool:

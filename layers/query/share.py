@@ -26,7 +26,8 @@ DECIMALS = 5
 SIMPLIFY_DEG = 2e-5
 WORST_ROWS = 15
 AREAS_MAX = 1_500
-FACILITIES_MAX = 4_000
+# of one type; more are no help on one page
+FACILITIES_MAX = 300
 # One layer of the base at most, bytes of GeoJSON; a larger one is left out and named.
 BASE_BYTES_MAX = 600_000
 MAJOR = ("motorway", "trunk", "primary", "secondary", "motorway_link", "trunk_link", "primary_link", "secondary_link")
@@ -166,15 +167,16 @@ def _fetch_worst(conn: Connection, run_id: int, column: RunColumn) -> list[dict[
 
 
 def _fetch_facilities(conn: Connection, columns: list[RunColumn], left_out: list[str]) -> dict[str, list[list[Any]]]:
+    """Return the facilities of every type that has not too many of them for a page."""
     facility = tables.facility.c
     point = func.ST_PointOnSurface(facility.geom)
     wanted = and_(facility.valid_to.is_(None), facility.type.in_({column.type for column in columns}))
-    if conn.execute(select(func.count()).where(wanted)).scalar_one() > FACILITIES_MAX:
-        left_out.append("facilities")
-        return {}
+    counted = select(facility.type, func.count()).where(wanted).group_by(facility.type).order_by(facility.type)
+    many = [code for code, count in conn.execute(counted) if count > FACILITIES_MAX]
+    left_out += [f"facilities {code}" for code in many]
     statement = (
         select(facility.type, degrees(func.ST_X(point)), degrees(func.ST_Y(point)), facility.name)
-        .where(wanted)
+        .where(wanted, facility.type.not_in(many))
         .order_by(facility.type, facility.id)
     )
     found: dict[str, list[list[Any]]] = {}

@@ -3,7 +3,7 @@
 "use strict";
 
 function startSharePage(map, control, data) {
-  const state = { column: 0, level: data.levels.length - 1, measure: "share" };
+  const state = { column: 0, level: data.first_level, measure: "share" };
   const make = (tag, attributes, ...children) => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value);
@@ -26,7 +26,7 @@ function startSharePage(map, control, data) {
       const value = state.measure === "share" ? counts[1] / counts[0] : counts[2];
       fill = state.measure === "people" && value === 0 ? data.colours.nobody : colourOf(classesOf(), value);
     }
-    return { color: "#5d6a78", weight: 1, fillColor: fill, fillOpacity: 0.72 };
+    return { color: "#5d6a78", weight: 1, fillColor: fill, fillOpacity: 0.62 };
   };
   const describe = (properties) => {
     const counts = figuresOf(properties.code);
@@ -52,6 +52,8 @@ function startSharePage(map, control, data) {
   control.addOverlay(areas, "区域 areas");
   control.addOverlay(facilities, "设施 facilities");
   control.addOverlay(worst, "缺口最大的楼栋 buildings most in need");
+
+  L.control.scale({ position: "bottomright", imperial: false }).addTo(map);
 
   const select = (name, title, options, chosen, onChange) => {
     const field = make("select", { name });
