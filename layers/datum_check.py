@@ -27,6 +27,8 @@ INSIDE_SHARE_MIN = 0.5
 # a fit this much better stops a load, a lesser one is mentioned: layers of another kind need not lie close.
 # True shifts left 7 to 50 % of the distance for roads, buildings and places of Shanghai and Wuhan.
 STOP_SHARE_MAX = 0.65
+# a handful of rivers or parks lies where it lies: too few to stop a load by
+STOP_ROWS_MIN = 30
 
 Objects = np.ndarray[Any, np.dtype[np.object_]]
 
@@ -68,7 +70,7 @@ def check_datum(stage: Stage, *, name: str, declared: str, has_decided: bool) ->
     suspicion = find_suspicion(shifts)
     if suspicion is None:
         return None
-    is_clear = suspicion.mean_m <= STOP_SHARE_MAX * shifts[0].mean_m
+    is_clear = len(lon) >= STOP_ROWS_MIN and suspicion.mean_m <= STOP_SHARE_MAX * shifts[0].mean_m
     sentence = (
         f"read as {declared} the layer sits {shifts[0].mean_m:.0f} m from what is loaded, "
         f"but {suspicion.mean_m:.0f} m if {suspicion.title} ({list_shifts(shifts)})"
