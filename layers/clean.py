@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from geo.errors import MissingColumn
 from geo.frames import split_lines
 from geo.metric import is_in_china
 from layers.catalog import BANDS, COUNT_COLUMNS, OF_WHICH, find_layer
@@ -112,10 +113,11 @@ def clean_batch(
     Raises
     ------
     MissingColumn
-        A required column is not in ``columns``.
+        A required column is not in ``columns``, or the file has no geometry and the layer cannot do without.
     """
     wanted = find_layer(layer)
     require_columns(columns, list(batch.frame.columns), layer, id_from_geometry=id_from_geometry)
+    _require_place(batch, wanted, columns)
     findings = Findings()
     geometry = clean_geometry(batch, wanted.geometries, datum, findings)
     values = _read_values(batch, wanted, columns, geometry, findings)
@@ -128,6 +130,20 @@ def clean_batch(
     values["properties"] = _read_properties(batch, set(columns.values()))
     clean = _assemble(batch, values, geometry, identity, findings)
     return _split_streets(clean) if layer == "streets" else clean
+
+
+def _require_place(batch: Batch, wanted: Layer, columns: Mapping[str, str]) -> None:
+    """Refuse a file of which no row can ever be placed."""
+    if batch.geometry is not None or not {"building_id", "area_code"}.isdisjoint(columns):
+        return
+    theirs = ", ".join(str(name) for name in batch.frame.columns)[:400]
+    by_key = " or a building_id or area_code" if wanted.name == "population" else ""
+    raise MissingColumn(
+        f"Loading {wanted.name}: the file has no geometry, its columns are {theirs}; "
+        f"expected longitude and latitude, or WKT{by_key}.",
+        hint="name the columns with --map THEIRS=lon --map THEIRS=lat, or --map THEIRS=wkt",
+        parameter="map",
+    )
 
 
 def _read_values(

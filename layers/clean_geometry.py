@@ -42,9 +42,6 @@ def clean_geometry(
     One geometry per row; None where it is missing or the row was refused.
     """
     if batch.geometry is None:
-        if "none" not in families:
-            for row in range(len(batch)):
-                findings.refuse(row, "geometry-missing", "the file has no geometry")
         return np.full(len(batch), None, dtype=object)
     geometry = batch.geometry.copy()
     _take_read_faults(batch, findings, is_optional="none" in families)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from geo.errors import MissingColumn
 from layers.clean import Clean, Reject, Repair, make_id
 from layers.clean_geometry import clean_geometry
 from layers.clean_values import Findings, json_value
@@ -169,7 +170,18 @@ def clean_reference_batch(
     Returns
     -------
     ``source_id``, the columns under their own names, ``geom`` (WKB in EPSG:4326), ``line`` and empty ``properties``.
+
+    Raises
+    ------
+    MissingColumn
+        The file has no geometry.
     """
+    if batch.geometry is None:
+        raise MissingColumn(
+            "Loading a reference layer: the file has no geometry; expected longitude and latitude, or WKT.",
+            hint="name the columns with --map THEIRS=lon --map THEIRS=lat, or --map THEIRS=wkt",
+            parameter="map",
+        )
     findings = Findings()
     geometry = clean_geometry(batch, FAMILIES, datum, findings, is_multipoint_kept=True)
     wkb = shapely.to_wkb(geometry, output_dimension=2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo import datum as d
@@ -55,6 +55,7 @@ def test_public_formula_to_a_tenth_of_a_millimetre(row: tuple[float, ...]) -> No
     assert d.gcj02_to_wgs84(gcj_lon, gcj_lat) == pytest.approx((lon, lat), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(lons, lats)
 def test_round_trips_stay_far_below_a_centimetre(lon: float, lat: float) -> None:
     assert d.gcj02_to_wgs84(*d.wgs84_to_gcj02(lon, lat)) == pytest.approx((lon, lat), abs=CM_DEG / 100)
@@ -62,6 +63,7 @@ def test_round_trips_stay_far_below_a_centimetre(lon: float, lat: float) -> None
     assert d.wgs84_to_gcj02(*d.gcj02_to_wgs84(lon, lat)) == pytest.approx((lon, lat), abs=CM_DEG / 100)
 
 
+@settings(deadline=None)
 @given(lons, lats)
 def test_shift_is_tens_to_hundreds_of_metres(lon: float, lat: float) -> None:
     x, y = d.wgs84_to_gcj02(lon, lat)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.frames import (
@@ -111,6 +111,7 @@ def test_lines_are_never_turned_round() -> None:
 corners = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=3, max_size=9)
 
 
+@settings(deadline=None)
 @given(st.lists(corners, min_size=1, max_size=6))
 def test_mending_leaves_valid_polygons_or_says_why_not(rings: list[list[tuple[int, int]]]) -> None:
     shapes = array(*(shapely.Polygon(ring) for ring in rings))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.datum import parse_datum, wgs84_to_bd09, wgs84_to_gcj02
@@ -135,8 +135,11 @@ def test_missing_geometry_and_what_the_reader_found() -> None:
     batch.geometry_faults = {0: ("coordinate-missing", "no lon"), 1: ("geometry-missing", "none")}
     out = clean_batch(batch, "gates", columns={"source_id": "source_id"}, datum=WGS84)
     assert [r.reason_code for r in out.rejected] == ["coordinate-missing", "geometry-missing"]
-    out = clean_rows("gates", [{"source_id": "1"}], None)
-    assert [r.reason_code for r in out.rejected] == ["geometry-missing"]
+    with pytest.raises(MissingColumn, match="no geometry") as fault:
+        clean_rows("gates", [{"source_id": "1"}], None)
+    assert "--map" in fault.value.hint
+    with pytest.raises(MissingColumn, match="building_id or area_code"):
+        clean_rows("population", [{"people": 1}], None)
 
 
 def test_metres_carry_a_hint_about_their_grid() -> None:
@@ -392,6 +395,7 @@ shapes = st.one_of(
 values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), st.dates())
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(SHAPES)),
     st.sampled_from(["wgs84", "gcj02", "bd09", "cgcs2000", "EPSG:4547", "EPSG:2790"]),
@@ -409,6 +413,7 @@ def test_no_row_is_ever_lost(layer: str, datum: str, content: list[tuple[object,
     assert np.isfinite(shapely.get_coordinates(made)).all()
 
 
+@settings(deadline=None)
 @given(st.one_of(values, st.text(max_size=30)))
 def test_cells_give_a_value_or_a_value_error(value: object) -> None:
     for read in (cells.read_number, cells.read_boolean, cells.read_date, cells.read_timestamp):
@@ -469,6 +474,11 @@ def test_reference_layers_get_types_from_all_values(tmp_path: Path) -> None:
     assert out.rows_read == 4
     out = clean_reference_batch(batch, columns, datum=WGS84)
     assert out.frame["source_id"].tolist()[2].startswith("geom:")
+
+
+def test_reference_layer_without_geometry_is_refused() -> None:
+    with pytest.raises(MissingColumn, match="no geometry"):
+        clean_reference_batch(make_batch([{"a": 1}], None), (), datum=WGS84)
 
 
 def _clean_file(path: Path, layer: str, datum: str, **options: Any) -> tuple[int, dict[str, int], int]:

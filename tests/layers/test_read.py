@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.errors import DataError, MissingColumn, OneMapError, RequestError
@@ -572,6 +572,7 @@ def test_required_columns() -> None:
         require_columns({"source_id": "id"}, ["id"], "incidents")
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=8, unique=True))
 def test_guessing_never_fails_and_uses_each_column_once(columns: list[str]) -> None:
     for layer in ("areas", "buildings", "facilities", "incidents"):
