@@ -92,14 +92,16 @@ def test_no_module_is_too_long() -> None:
 
 
 def test_nothing_left_undone_or_tied_to_a_machine() -> None:
-    marks = re.compile("TO" + "DO|FIX" + "ME|XX" + r"X\b|/" + "work/|/" + "root/|pypi" + r"\.org|registry\.npm")
-    own = {Path(__file__)}
+    undone = re.compile("TO" + "DO|FIX" + "ME|XX" + r"X\b")
+    machines = re.compile("/" + "work/|/" + r"root/|pypi\.org|registry\.npm")
+    endings = {".py", ".ts", ".tsx", ".toml", ".lock", ".sql", ".json", ".sh", ""}
     faults = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
         for path in list_kept_files()
-        if path not in own and path.suffix in {".py", ".ts", ".tsx", ".toml", ".lock", ".sql", ".json", ".sh", ""}
+        if path != Path(__file__) and path.suffix in endings
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
-        if marks.search(line)
+        # a test may name a path that must not be told
+        if undone.search(line) or (machines.search(line) and "tests" not in path.parts)
     ]
     assert faults == []
 
