@@ -19,7 +19,7 @@ from geo.errors import MissingColumn
 from geo.frames import split_lines
 from geo.metric import is_in_china
 from layers.catalog import BANDS, COUNT_COLUMNS, OF_WHICH, find_layer
-from layers.clean_geometry import clean_geometry, read_point
+from layers.clean_geometry import clean_geometry, outline_grid_cells, read_point
 from layers.clean_values import Findings, json_value, read_column
 from layers.read import cells
 from layers.read.columns import require_columns
@@ -120,6 +120,8 @@ def clean_batch(
     _require_place(batch, wanted, columns)
     findings = Findings()
     geometry = clean_geometry(batch, wanted.geometries, datum, findings)
+    if layer == "population":
+        geometry = outline_grid_cells(batch, geometry, findings)
     values = _read_values(batch, wanted, columns, geometry, findings)
     _read_points(values, wanted, datum, findings)
     identity = _identify(batch, wanted, columns, geometry, id_from_geometry=id_from_geometry)

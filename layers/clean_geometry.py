@@ -9,6 +9,7 @@ import shapely
 
 from geo.datum import detect_gauss_kruger, find_bounds, to_wgs84
 from geo.frames import find_coordinate_faults, find_place_faults, mend_geometries
+from geo.hexagons import outline_cells, read_resolution
 
 if TYPE_CHECKING:
     from geo.datum import Datum
@@ -113,3 +114,42 @@ def read_point(text: str, datum: Datum) -> Any:
     if find_place_faults(one, bounds=find_bounds(datum)):
         raise ValueError("outside where its datum is used")
     return one[0]
+
+
+def outline_grid_cells(batch: Batch, geometry: Geometries, findings: Findings) -> Geometries:
+    """Give counts on H3 cells their hexagon, where the file has the cells' ids and their centres as points.
+
+    Parameters
+    ----------
+    batch
+        Raw rows; a column whose every value is an H3 cell id of one resolution tells that they are cells.
+    geometry
+        Cleaned geometry, EPSG:4326.
+    findings
+        Takes a note on every row that got an outline.
+
+    Returns
+    -------
+    The geometry, with hexagons in place of the points that are centres of cells; everything else as it was.
+    """
+    is_point = shapely.get_type_id(geometry) == 0
+    resolution = _find_resolution(batch) if is_point.any() else None
+    if resolution is None:
+        return geometry
+    rows = np.flatnonzero(is_point)
+    cells = outline_cells(shapely.get_x(geometry[rows]), shapely.get_y(geometry[rows]), resolution)
+    out = geometry.copy()
+    for row, cell in zip(rows.tolist(), cells, strict=True):
+        if cell is not None:
+            out[row] = cell
+            findings.repair(row, "cell-outlined", f"H3 cell of resolution {resolution}")
+    return out
+
+
+def _find_resolution(batch: Batch) -> int | None:
+    for name in batch.frame.columns:
+        values = batch.frame[name].tolist()
+        first = read_resolution(values[0]) if values else None
+        if first is not None and all(read_resolution(value) == first for value in values):
+            return first
+    return None

@@ -64,6 +64,7 @@ REPAIRS = _table(
     ("parts-dropped", "已去除退化部分", "Parts without area or length were dropped"),
     ("multi-split", "已拆分多部件几何", "A multi-part geometry was split"),
     ("line-to-polygon", "闭合线已转为面", "A closed line became the area it encloses"),
+    ("cell-outlined", "已由网格中心点生成六边形", "The centre of a grid cell became the cell's outline"),
     ("value-dropped", "已清空无法识别的可选值", "An optional value that could not be read was left empty"),
     ("value-rounded", "人数已取整(总数不变)", "A fractional count was rounded, totals kept"),
     ("text-cleaned", "已去除控制字符", "Control characters were taken out of a text"),

@@ -348,6 +348,17 @@ def test_population_is_named_by_its_place() -> None:
     assert out.frame["geom"].tolist() == [None, None]
 
 
+def test_population_on_h3_cells_gets_their_outlines() -> None:
+    centre = shapely.Point(-122.41845932318311, 37.77670234943567)
+    rows: list[dict[str, object]] = [{"h3": "8928308280fffff", "people": 7}] * 2
+    out = clean_rows("population", rows, [centre, shapely.Point(-122.4, 37.7)])
+    made = shapely.from_wkb(out.frame["geom"].tolist())
+    assert [one.geom_type for one in made] == ["Polygon", "Point"]
+    assert [(repair.line, repair.kind) for repair in out.repairs] == [(2, "cell-outlined")]
+    houses = clean_rows("buildings", [{"source_id": "1", "h3": "8928308280fffff"}], [centre])
+    assert shapely.from_wkb(houses.frame["geom"].iloc[0]).geom_type == "Point"
+
+
 def test_bands_give_people_where_all_are_known() -> None:
     bands: dict[str, Any] = dict.fromkeys(
         ("a00_02", "a03_05", "a06_11", "a12_14", "a15_17", "a18_59", "a60_64", "a65_79"), 2
@@ -511,6 +522,19 @@ def test_real_files_are_cleaned(real_data: Path) -> None:
     assert _clean_file(towers, "buildings", "wgs84", id_from_geometry=True) == (19_878, {}, 19_878)
     roads = real_data / "wuhan" / "wuhan_roads_original.parquet"
     assert _clean_file(roads, "streets", "EPSG:32650", id_from_geometry=True) == (92_667, {}, 92_667)
+
+
+@pytest.mark.real
+def test_real_h3_cells_tile_the_city(real_data: Path) -> None:
+    with open_source(real_data / "portoalegre" / "poa_hexgrid.csv") as source:
+        (batch,) = source.batches()
+        out = clean_batch(batch, "population", columns={"people": "population"}, datum=WGS84)
+    cells = shapely.from_wkb(out.frame["geom"].tolist())
+    assert {repair.kind for repair in out.repairs} == {"cell-outlined"}
+    assert len(out.repairs) == len(cells) == 1_227
+    whole = shapely.union_all(cells, grid_size=1e-9)
+    assert shapely.area(whole) == pytest.approx(shapely.area(cells).sum(), rel=1e-5)
+    assert sum(out.frame["people"]) == sum(int(count) for count in batch.frame["population"])
 
 
 @pytest.mark.real
