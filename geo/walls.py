@@ -49,7 +49,8 @@ class Walls:
         zone = np.full(points.shape[0], OUTSIDE, dtype=np.int32)
         if self.polygon.shape[0] == 0 or points.shape[0] == 0:
             return zone
-        point, compound = shapely.STRtree(self.polygon).query(points, predicate="within")
+        # the few polygons are asked, because what is asked is what gets prepared
+        compound, point = shapely.STRtree(points).query(self.polygon, predicate="contains")
         # written from the highest compound down, so the lowest is what stays
         order = np.argsort(-compound, kind="stable")
         zone[point[order]] = compound[order]

@@ -11,6 +11,7 @@ PostgreSQL documentation, "COPY", section "Binary Format".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,21 +86,30 @@ class NumberArray:
         return np.hstack([lines, data]), np.hstack([np.ones_like(lines, dtype=bool), keep])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextColumn:
-    """A column of texts; None is null."""
+    """A column of texts; None is null. Each different text is encoded once, however many rows repeat it."""
 
     values: Sequence[str | None]
 
+    @cached_property
+    def _words(self) -> tuple[Bytes, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the different texts as lines of bytes, their lengths (-1 for null), and the line of each row."""
+        number: dict[str | None, int] = {}
+        row = np.array([number.setdefault(value, len(number)) for value in self.values], dtype=np.int64)
+        encoded = [None if word is None else word.encode() for word in number]
+        length = np.array([-1 if word is None else len(word) for word in encoded], dtype=np.int64)
+        width = max(int(length.max(initial=0)), 0)
+        data = np.frombuffer(b"".join((word or b"").ljust(width, b"\0") for word in encoded), dtype=np.uint8)
+        return data.reshape(len(encoded), width), length, row
+
     def encode(self, rows: slice) -> tuple[Bytes, Mask]:
         """Return the bytes of the rows and which of them count."""
-        encoded = [None if v is None else v.encode() for v in self.values[rows]]
-        length = np.array([-1 if v is None else len(v) for v in encoded], dtype=np.int64)
-        width = max(int(length.max(initial=0)), 0)
-        data = np.frombuffer(b"".join((v or b"").ljust(width, b"\0") for v in encoded), dtype=np.uint8)
-        keep = np.arange(width) < length[:, None]
+        words, lengths, row = self._words
+        length = lengths[row[rows]]
         head = _big_endian(length, ">i4")
-        return np.hstack([head, data.reshape(len(encoded), width)]), np.hstack([np.ones_like(head, dtype=bool), keep])
+        keep = np.arange(words.shape[1]) < length[:, None]
+        return np.hstack([head, words[row[rows]]]), np.hstack([np.ones_like(head, dtype=bool), keep])
 
 
 Column = Number | NumberArray | TextColumn

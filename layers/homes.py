@@ -180,8 +180,7 @@ def find_deepest(point: ObjectArray, areas: Areas) -> Int32Array:
     deepest = np.full(point.shape[0], -1, dtype=np.int32)
     if areas.polygon.shape[0] == 0 or point.shape[0] == 0:
         return deepest
-    shapely.prepare(areas.polygon)
-    which, area = shapely.STRtree(areas.polygon).query(point, predicate="intersects")
+    area, which = shapely.STRtree(point).query(areas.polygon, predicate="intersects")
     # the deepest first, then the lowest code, which is the lowest row of a depth
     order = np.lexsort((area, -areas.tree.depth[area], which))
     first, start = np.unique(which[order], return_index=True)

@@ -246,31 +246,34 @@ def _save_areas(connection: Connection, result: RunResult, run_id: int, statuses
         return
     deepest = result.study.buildings.deepest[result.rows]
     rows = _list_rows(result)
+    texts = {
+        "area_code": TextColumn(rows.code),
+        "parent_code": TextColumn(rows.parent_code),
+        "level": TextColumn(rows.level),
+        "name": TextColumn(rows.name),
+    }
     for number, column in enumerate(result.columns):
         for group, weight in _group_weights(result, number):
             figures = sum_column(result, number, weight, statuses[number])
             sums = take_area_rows(sum_up_tree(figures, deepest, tree), rows)
-            _copy_areas(connection, rows, sums, run_id, column, group)
+            _copy_areas(connection, texts, sums, run_id, column, group)
 
 
 def _copy_areas(
     connection: Connection,
-    rows: AreaRows,
+    texts: dict[str, TextColumn],
     sums: np.ndarray[Any, np.dtype[np.int64]],
     run_id: int,
     column: Column,
     group: str,
 ) -> None:
-    count = len(rows.code)
+    count = sums.shape[0]
     values = sums.copy()
     if column.radius_limit_m is None:
         values[:, AREA_FIGURES.index("radius_covered")] = NO_FIGURE
     columns: dict[str, Number | NumberArray | TextColumn] = {
         "run_id": Number(np.full(count, run_id), OID_INT8),
-        "area_code": TextColumn(rows.code),
-        "parent_code": TextColumn(rows.parent_code),
-        "level": TextColumn(rows.level),
-        "name": TextColumn(rows.name),
+        **texts,
         "type": TextColumn([column.type] * count),
         "profile": TextColumn([column.profile] * count),
         "demand_group": TextColumn([group] * count),
