@@ -35,6 +35,8 @@ OPPOSITE = {WEST: EAST, EAST: WEST, SOUTH: NORTH, NORTH: SOUTH}
 BIG_M2 = 34_000.0
 """A large facility of at least this size takes a block of its own where it can."""
 
+BUILDING_SITE_M2 = 62_000.0
+"""Only superblocks of at least this size still lie waiting to be built upon."""
 MIN_LAND_M = 14.0
 """Land narrower than this stays a verge."""
 
@@ -225,7 +227,7 @@ def _fill_super(pen: Pen, box: Box, queue: list[str], blocks_left: int, serials:
         sides = tuple(other for other in ALL_SIDES if other != side)
     if zone == "I" and rng.random() < 0.8:
         build_factories(pen, box)
-    elif zone == "N" and rng.random() < 0.09:
+    elif zone == "N" and wide * high > BUILDING_SITE_M2 and rng.random() < 0.1:
         pen.parcel(box, "construction")
     elif zone == "D" and rng.random() < 0.06:
         build_offices(pen, box)

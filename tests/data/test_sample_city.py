@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import shapely
 from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 
-from data.sample_city import City, describe_city, make_city, write_city
+from data.sample_city import City, describe_city, make_city, make_million, write_city
 from data.sample_city.__main__ import main
 from data.sample_city.facilities import read_types
 from data.sample_city.people import BANDS
@@ -327,6 +327,7 @@ def test_figures_are_those_of_a_real_place(size: Size) -> None:
     assert 8.0 <= figures.street_km_per_km2 <= 20.0  # GB/T 51328-2018 asks for 8 km/km2 at least
     assert 0.5 <= figures.gated_share <= 0.92
     assert 200 <= figures.gate_spacing_m <= 600
+    assert 60 <= figures.to_gate_m <= 250
     assert 400 <= figures.wall_length_m <= 1_600
     ranges = {
         "danwei": (2.0, 6.0, 24, 60),
@@ -387,6 +388,35 @@ def test_incidents_have_rhythm_hot_places_and_repeats() -> None:
     cells = metric(incidents).geometry
     per_cell = pd.Series(1, index=[cells.x // 200, cells.y // 200]).groupby(level=[0, 1]).sum()
     assert per_cell.nlargest(max(1, len(per_cell) // 50)).sum() > 0.1 * len(incidents)
+
+
+@pytest.mark.long
+def test_size_l_keeps_its_promises() -> None:
+    city = make_city("L")
+    assert 4_500_000 <= describe_city(city).people <= 5_500_000
+    areas = city.layers["areas"]
+    for level in LEVELS:
+        assert shapely.coverage_is_valid(areas.loc[areas["level"] == level].geometry.to_numpy()), level
+    for name in ("buildings", "facilities", "incidents", "streets", "compounds", "gates"):
+        assert city.layers[name]["source_id"].is_unique, name
+    assert set(city.layers["facilities"]["type"]) == set(read_types())
+
+
+@pytest.mark.long
+def test_a_million_buildings_hang_on_one_street_graph() -> None:
+    made = make_million()
+    layers = made.layers
+    assert len(layers["buildings"]) == 1_000_000
+    assert layers["buildings"]["source_id"].is_unique
+    assert len(made.node_xy_m) == 425_104
+    assert (layers["areas"]["level"] == "community").sum() == 500
+    assert layers["facilities"]["type"].nunique() == 20
+    assert (layers["population"][list(BANDS)].sum(axis=1) == layers["population"]["people"]).all()
+    ends = ends_of(layers["streets"])
+    assert len(np.unique(np.vstack([ends[:, :2], ends[:, 2:]]), axis=0)) == 425_104
+    a, b = made.edge_nodes.T
+    graph = coo_matrix((np.ones(len(a)), (a, b)), shape=(len(made.node_xy_m),) * 2).tocsr()
+    assert connected_components(graph, directed=False, return_labels=False) == 1
 
 
 def test_shares_are_rounded_to_their_sum() -> None:
