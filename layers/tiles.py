@@ -39,9 +39,8 @@ MERCATOR_LATITUDE_MAX = 85.0511287798066
 # Lines and outlines lose corners closer than this many steps of the tile, below the zoom where shapes matter.
 SIMPLIFY_STEPS = 2.0
 SIMPLIFY_BELOW_ZOOM = 15
-# Points closer than this many steps share one mark below this zoom.
+# Points closer than this many steps share one mark.
 CLUSTER_STEPS = 96
-CLUSTER_BELOW_ZOOM = 12
 
 AREA_ZOOMS = {"city": 0, "district": 6, "subdistrict": 9, "unit": 11, "community": 11, "grid": 14}
 AREA_DEPTH_ZOOMS = (0, 6, 9, 11, 14)
@@ -67,7 +66,8 @@ COVERAGE_BUILDING_ZOOM = 9
 COVERAGE_SHAPE_ZOOM = 12
 # a facility given as an outline is marked by one point; its outline is among the features
 DRAWN_AS_POINTS = frozenset({"facilities", "incidents", "gates"})
-CLUSTERED = {"facilities": "type", "incidents": "class"}
+# layer: column that tells kinds apart, and the zoom from which every row has a mark of its own
+CLUSTERED = {"facilities": ("type", 12), "incidents": ("class", 14)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,26 +234,29 @@ def view_source(layer: LayerView, address: TileAddress, *, level: str | None = N
     rule = rule_of(layer.id)
     if address.z < rule.zoom_min:
         return None
-    names = layer.columns if rule.columns is None else rule.columns
-    columns = {name: _drawable(layer, name) for name in names}
-    if layer.id == "streets":  # a name is no column of the loading contract, but most files bring one
-        columns["name"] = tables.street.c.properties["name"].astext
-    geom, cell_deg = layer.geom, None
-    if layer.id in DRAWN_AS_POINTS:
-        geom = func.ST_PointOnSurface(layer.geom)
-        if layer.id in CLUSTERED and address.z < CLUSTER_BELOW_ZOOM:
-            cell_deg = CLUSTER_STEPS * address.step_deg
+    geom = func.ST_PointOnSurface(layer.geom) if layer.id in DRAWN_AS_POINTS else layer.geom
+    kind, single_zoom = CLUSTERED.get(layer.id, (None, 0))
     return TileSource(
         name=layer.id,
         rows=layer.rows,
         key=layer.key,
         geom=geom,
-        columns=columns,
+        columns=draw_columns(layer),
         where=and_(layer.is_live, layer.geom.op("&&")(_envelope(address)), _zoom_condition(layer, address.z, level)),
         first=_order(layer),
-        cell_deg=cell_deg,
-        kind=CLUSTERED.get(layer.id),
+        cell_deg=CLUSTER_STEPS * address.step_deg if address.z < single_zoom else None,
+        kind=kind,
     )
+
+
+def draw_columns(layer: LayerView) -> dict[str, ColumnElement[Any]]:
+    """Return what a layer's tiles carry, by name."""
+    rule = rule_of(layer.id)
+    names = layer.columns if rule.columns is None else rule.columns
+    columns = {name: _drawable(layer, name) for name in names}
+    if layer.id == "streets":  # a name is no column of the loading contract, but most files bring one
+        columns["name"] = tables.street.c.properties["name"].astext
+    return columns
 
 
 def _drawable(layer: LayerView, name: str) -> ColumnElement[Any]:

@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
-from api.headers import ASK_AGAIN, KEEP
+from api.headers import ASK_AGAIN, KEEP, is_known, not_modified
+from layers.tiles import etag_of
 from maps.pages import find_asset, find_page, guess_type, is_hashed
 
 router = APIRouter(include_in_schema=False)
@@ -19,7 +20,7 @@ OPENAPI_PATH = "/docs/openapi.json"
 DOCS_SCRIPT = """\
 window.addEventListener("load", () => {
   SwaggerUIBundle({
-    url: "openapi.json",
+    url: "docs/openapi.json",
     dom_id: "#reference",
     deepLinking: true,
     validatorUrl: null,
@@ -34,6 +35,7 @@ DOCS_PAGE = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
+<link rel="icon" href="icon.svg">
 <link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
 <body>
@@ -46,9 +48,9 @@ DOCS_PAGE = """\
 
 
 @router.get("/")
-async def get_planner_map() -> FileResponse:
+async def get_planner_map(request: Request) -> Response:
     """Return the planner map."""
-    return _send(find_page("index.html").name)
+    return _send(request, find_page("index.html").name)
 
 
 @router.get("/docs")
@@ -73,12 +75,17 @@ async def get_docs_script() -> Response:
 
 
 @router.get("/{path:path}")
-async def get_file(path: str) -> FileResponse:
+async def get_file(request: Request, path: str) -> Response:
     """Return a file of the built front end; everything else is not found."""
-    return _send(path)
+    return _send(request, path)
 
 
-def _send(name: str) -> FileResponse:
+def _send(request: Request, name: str) -> Response:
     path = find_asset(name)
     lifetime = KEEP if is_hashed(name) else ASK_AGAIN
-    return FileResponse(path, media_type=guess_type(path), headers={"Cache-Control": lifetime})
+    found = path.stat()
+    etag = etag_of(name, found.st_mtime_ns, found.st_size)
+    if is_known(request, etag):
+        return not_modified(etag, lifetime=lifetime)
+    headers = {"ETag": etag, "Cache-Control": lifetime}
+    return FileResponse(path, media_type=guess_type(path), headers=headers, stat_result=found)

@@ -49,7 +49,6 @@ async def get_tilejson(
 def _describe_layer(conn: Connection, layer_id: str, *, base: str) -> dict[str, Any]:
     layer = fetch_layer(conn, layer_id)
     rule = tiles.rule_of(layer_id)
-    names = list(layer.columns if rule.columns is None else rule.columns)
     kinds = {item.name: "Number" if item.type in {"integer", "number"} else "String" for item in layer.fields}
     extent = layer.state.extent
     return {
@@ -66,7 +65,7 @@ def _describe_layer(conn: Connection, layer_id: str, *, base: str) -> dict[str, 
                 "description": layer.title_zh,
                 "minzoom": rule.zoom_min,
                 "maxzoom": tiles.ZOOM_MAX,
-                "fields": {name: kinds.get(name, "String") for name in names},
+                "fields": {name: kinds.get(name, "String") for name in tiles.draw_columns(layer)},
             }
         ],
     }

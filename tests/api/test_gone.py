@@ -35,9 +35,7 @@ PATIENCE_S = 5.0
 @pytest.fixture(scope="module")
 def port(db: Db, place: seed.Seed) -> Iterator[int]:
     """Return the port of a real server in a thread."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = int(probe.getsockname()[1])
+    number = find_free_port()
     app = create_app(db.settings, executor=make_threads)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=number, log_level="critical"))
     thread = threading.Thread(target=server.run, daemon=True)
@@ -46,6 +44,13 @@ def port(db: Db, place: seed.Seed) -> Iterator[int]:
     yield number
     server.should_exit = True
     thread.join(timeout=30)
+
+
+def find_free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_until(is_so: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> bool:
