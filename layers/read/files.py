@@ -78,7 +78,7 @@ def check_file(path: str | Path) -> Path:
             f"Reading {text[:120]!r}: only files on this machine are read, not addresses or virtual paths.",
             hint="download the file first and give its path",
         )
-    local = Path(path)
+    local = Path(path).absolute()  # so that no library takes a name like `http:a.gpkg` for an address
     if not local.exists():
         raise DataError(
             f"Reading {local.name}: there is no such file.", hint="check the spelling and the folder of the path"

@@ -32,6 +32,8 @@ _GDAL_DRIVERS: dict[str, tuple[str, ...]] = {
     "TopoJSON": ("TopoJSON",),
     "Shapefile": ("ESRI Shapefile",),
 }
+# pyogrio takes these for parts of an address
+_SPECIAL = re.compile(r"[!;]")
 _FAULTS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError, pa.ArrowException, OSError)
 
 
@@ -39,6 +41,10 @@ class VectorSource(Source):
     """A layer of a file that GDAL reads."""
 
     def __init__(self, path: Path, form: Format, *, layer: str | None, encoding: str | None) -> None:
+        if _SPECIAL.search(str(path)):
+            raise DataError(
+                f"Reading {path.name}: a path with one of ! ; in it cannot be handed to GDAL.", hint="rename it"
+            )
         self.path = path
         self.form = form
         self.layer = _choose_layer(path, form, layer)

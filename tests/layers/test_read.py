@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from tests.layers import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from layers.read import Batch, Source
 
@@ -61,6 +61,17 @@ def test_vector_formats_agree(tmp_path: Path, suffix: str) -> None:
     found = shapely.normalize(np.array(geometries(batches)))
     assert shapely.equals_exact(found, shapely.normalize(np.array(squares)), tolerance=1e-9).all()
     assert "武汉4" in batches[1].raw(1)
+
+
+@pytest.mark.parametrize("name", ["http:a", "a#b?c=d", "空 格", "zip+a.zip", "GPKG:x", "%20"])
+def test_odd_file_names_are_only_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for suffix in (".geojson", ".gpkg", ".shp"):
+        files.write_layer(tmp_path / f"plain{suffix}", {"n": [7]}, [POINT])
+        for part in tmp_path.glob("plain.*"):
+            part.rename(tmp_path / f"{name}{part.suffix}")
+        _, batches = read_all(Path(f"{name}{suffix}"))
+        assert column(batches, "n") == [7]
 
 
 def test_source_can_be_read_again(tmp_path: Path) -> None:
@@ -509,6 +520,10 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path | str], str]] = {
     ),
     "osm extract": (_text("a.osm.pbf", b"\x00\x00\x00\x0d\x0a\x09OSMHeader\x18"), "holds many layers"),
     "geometry column not there": (_text("a.csv", "id,x1\n1,2\n"), "were asked for"),
+    "exclamation mark": (
+        _text("a!b.geojson", '{"type":"FeatureCollection","features":[]}'),
+        "cannot be handed to GDAL",
+    ),
     "empty workbook": (lambda folder: files.write_sheet(folder / "a.xlsx", {"a": []}), "every sheet is empty"),
 }
 
