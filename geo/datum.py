@@ -94,7 +94,7 @@ class Datum:
     @property
     def is_geographic(self) -> bool:
         """Whether the coordinates are degrees."""
-        return self.crs is None or CRS(self.crs).is_geographic
+        return self.crs is None or _is_geographic(self.crs)
 
     def is_geographic_at(self, geometries: Geometries) -> bool:
         """Tell whether these coordinates are to be degrees: ``cgcs2000`` also stands for its zoned grid metres."""
@@ -102,6 +102,11 @@ class Datum:
             return self.is_geographic
         east = np.abs(shapely.get_coordinates(geometries)[:, 0])
         return not (len(east) and _is_zoned(float(np.nanmedian(east))))
+
+
+@lru_cache(maxsize=32)
+def _is_geographic(crs: str) -> bool:
+    return bool(CRS.from_user_input(crs).is_geographic)
 
 
 _WGS84 = Datum("wgs84", "wgs84", "EPSG:4326")

@@ -19,7 +19,7 @@ from geo.errors import MissingColumn
 from geo.frames import split_lines
 from geo.metric import is_in_china
 from layers.catalog import BANDS, COUNT_COLUMNS, OF_WHICH, find_layer
-from layers.clean_geometry import clean_geometry, outline_grid_cells, read_point
+from layers.clean_geometry import clean_geometry, outline_grid_cells, read_points
 from layers.clean_values import Findings, json_value, read_column
 from layers.read import cells
 from layers.read.columns import require_columns
@@ -171,13 +171,12 @@ def _read_values(
 def _read_points(values: dict[str, Values], wanted: Layer, datum: Datum, findings: Findings) -> None:
     """Turn texts of point columns into WKB in EPSG:4326."""
     for name in (column.name for column in wanted.columns if column.type == "point"):
-        for row, text in enumerate(values[name]):
-            if text is None:
-                continue
-            try:
-                values[name][row] = shapely.to_wkb(read_point(text, datum), output_dimension=2)
-            except (ValueError, shapely.errors.ShapelyError):
-                values[name][row] = None
+        texts = values[name]
+        if not any(texts):
+            continue
+        values[name] = shapely.to_wkb(read_points(texts, datum), output_dimension=2).tolist()
+        for row, text in enumerate(texts):
+            if text is not None and values[name][row] is None:
                 findings.repair(row, "value-dropped", f"{name} = {text[:60]!r}")
 
 

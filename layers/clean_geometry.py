@@ -12,6 +12,8 @@ from geo.frames import find_coordinate_faults, find_place_faults, mend_geometrie
 from geo.hexagons import outline_cells, read_resolution
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from geo.datum import Datum
     from geo.frames import Fault, Geometries
     from layers.clean_values import Findings
@@ -91,29 +93,31 @@ def _grid_hint(raw: Geometries) -> str | None:
     return detect_gauss_kruger(xy[:, 0], xy[:, 1]) if len(xy) else None
 
 
-def read_point(text: str, datum: Datum) -> Any:
-    """Read a point written in a cell as WKT or ``lon lat``, in the file's datum.
+def read_points(texts: Sequence[str | None], datum: Datum) -> Geometries:
+    """Read points written in cells as WKT or ``lon lat``, in the file's datum.
 
-    Raises
-    ------
-    ValueError
-        It is no point, or does not lie where its datum makes sense.
+    Returns
+    -------
+    Points in EPSG:4326; None where there is no text, or it is no point that lies where its datum makes sense.
     """
-    found = shapely.from_wkt(text, on_invalid="ignore") if text[:1].isalpha() else None
-    if found is None:
-        parts = text.replace(",", " ").replace("，", " ").replace(";", " ").split()
-        if len(parts) != 2:
-            raise ValueError("no point")
-        found = shapely.Point(float(parts[0]), float(parts[1]))
-    one = np.array([found], dtype=object)
-    if found.geom_type != "Point" or found.is_empty:
-        raise ValueError("no point")
-    if find_coordinate_faults(one, is_geographic=datum.is_geographic_at(one)):
-        raise ValueError("no place on the Earth")
-    one = to_wgs84(one, datum)
-    if find_place_faults(one, bounds=find_bounds(datum)):
-        raise ValueError("outside where its datum is used")
-    return one[0]
+    points = np.array([None if text is None else _parse_point(text) for text in texts], dtype=object)
+    for row in find_coordinate_faults(points, is_geographic=datum.is_geographic_at(points)):
+        points[row] = None
+    points = to_wgs84(points, datum)
+    for row in find_place_faults(points, bounds=find_bounds(datum)):
+        points[row] = None
+    return points
+
+
+def _parse_point(text: str) -> Any:
+    if text[:1].isalpha():
+        found = shapely.from_wkt(text, on_invalid="ignore")
+        return found if found is not None and found.geom_type == "Point" and not found.is_empty else None
+    parts = text.replace(",", " ").replace("，", " ").replace(";", " ").split()
+    try:
+        return shapely.Point(float(parts[0]), float(parts[1])) if len(parts) == 2 else None
+    except ValueError:
+        return None
 
 
 def outline_grid_cells(batch: Batch, geometry: Geometries, findings: Findings) -> Geometries:
