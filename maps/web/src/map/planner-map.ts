@@ -95,6 +95,7 @@ export class PlannerMap {
     map.on('style.load', () => this.onStyleLoaded());
     map.on('moveend', () => events.onView(this.view()));
     map.on('click', (event) => this.click(event));
+    map.on('boxzoomcancel', ({ originalEvent }) => this.shiftClick(originalEvent));
     map.on('mousemove', (event) => this.hover(event));
     map.on('mouseout', () => this.setHovered(null));
   }
@@ -104,10 +105,19 @@ export class PlannerMap {
     return { lon: lng, lat, zoom: this.map.getZoom(), bearing: this.map.getBearing(), pitch: this.map.getPitch() };
   }
 
-  private click({ point, lngLat, originalEvent }: MapMouseEvent): void {
+  /** MapLibre takes a shift-click for a box without size and swallows the click: circles are drawn from here. */
+  private shiftClick(event: MouseEvent | TouchEvent | KeyboardEvent | WheelEvent): void {
+    if (!(event instanceof MouseEvent)) return;
+    const box = this.map.getCanvas().getBoundingClientRect();
+    const point = { x: event.clientX - box.left, y: event.clientY - box.top };
+    const { lng, lat } = this.map.unproject([point.x, point.y]);
+    this.options.events.onGround({ lon: lng, lat }, groundAt(this.map, point));
+  }
+
+  private click({ point, lngLat }: MapMouseEvent): void {
     const { events } = this.options;
     const place = { lon: lngLat.lng, lat: lngLat.lat };
-    if (!originalEvent.shiftKey && !events.isCircleTool()) {
+    if (!events.isCircleTool()) {
       const target = hitTarget(this.map, point);
       if (target) { events.onPick(target); return; }
       const area = gapAreaAt(this.map, point);
