@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ANNOUNCE_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 10
+EXIT_INTERRUPTED = 130
 
 
 def make_app() -> FastAPI:
@@ -58,17 +60,21 @@ def run_server(host: str, port: int, *, workers: int = 1) -> None:
     if os.geteuid() == 0:
         say("Warning: serving as root. A user of its own is safer: whoever breaks the server owns the machine.")
     threading.Thread(target=announce, args=(host, port), daemon=True).start()
-    uvicorn.run(
-        "api.cli.serve:make_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=STOP_TIMEOUT_S,
-    )
+    # uvicorn lets every request in flight finish and then hands the signal on
+    with suppress(KeyboardInterrupt):
+        uvicorn.run(
+            "api.cli.serve:make_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=STOP_TIMEOUT_S,
+        )
+    say("Stopped serving. The private database keeps running; `onemap db stop` stops it.")
+    raise click.exceptions.Exit(EXIT_INTERRUPTED)
 
 
 def announce(host: str, port: int) -> None:
