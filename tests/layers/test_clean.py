@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -15,69 +13,12 @@ from hypothesis import strategies as st
 from geo.datum import parse_datum, wgs84_to_bd09, wgs84_to_gcj02
 from geo.errors import MissingColumn
 from layers.clean import clean_batch
-from layers.clean_reference import clean_reference_batch, find_reference_columns
-from layers.read import REASONS, REPAIRS, Batch, cells, open_source
+from layers.read import open_source
 from layers.read.columns import guess_columns
-from tests.layers import files
+from tests.layers.cleaning import DOOR, HOME, REQUIRED, SHAPES, STREET, WGS84, clean_one, clean_rows, make_batch
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from layers.clean import Clean
-
-WGS84 = parse_datum("wgs84")
-HOME = shapely.box(114.30, 30.59, 114.3003, 30.5902)
-DOOR = shapely.Point(114.30, 30.59)
-STREET = shapely.LineString([(114.30, 30.59), (114.31, 30.59)])
-SHAPES = {
-    "areas": HOME,
-    "compounds": HOME,
-    "gates": DOOR,
-    "buildings": HOME,
-    "population": HOME,
-    "facilities": DOOR,
-    "incidents": DOOR,
-    "streets": STREET,
-}
-REQUIRED: dict[str, dict[str, object]] = {
-    "areas": {"code": "420111"},
-    "population": {"people": 10},
-    "facilities": {"source_id": "1", "type": "EDU_PRIMARY"},
-    "incidents": {"source_id": "1", "reported_at": "2024-01-02 03:04:05"},
-}
-
-
-def make_batch(rows: list[dict[str, object]], shapes: list[Any] | None) -> Batch:
-    """Return a batch as a reader would make it."""
-    frame = pd.DataFrame(rows, dtype=object)
-    geometry = None
-    if shapes is not None:
-        geometry = np.empty(len(shapes), dtype=object)
-        geometry[:] = shapes
-    return Batch(frame, geometry, np.arange(2, len(rows) + 2), lambda row: f"raw {rows[row]}")
-
-
-def clean_rows(layer: str, rows: list[dict[str, object]], shapes: list[Any] | None, **options: Any) -> Clean:
-    """Clean rows whose columns carry our own names, and check that none is lost."""
-    batch = make_batch(rows, shapes)
-    columns = guess_columns([str(name) for name in batch.frame.columns], layer)
-    out = clean_batch(batch, layer, columns=columns, datum=options.pop("datum", WGS84), **options)
-    assert out.rows_read == len(rows)
-    assert out.frame["line"].nunique() + len(out.rejected) == len(rows)
-    for reject in out.rejected:
-        assert reject.reason_code in REASONS
-        assert reject.detail
-        assert reject.raw.startswith("raw ")
-    for repair in out.repairs:
-        assert repair.kind in REPAIRS
-        assert repair.detail
-    return out
-
-
-def clean_one(layer: str, shape: Any = None, datum: str = "wgs84", **values: Any) -> Clean:
-    """Clean one otherwise good row with these values and this geometry."""
-    row = {**REQUIRED.get(layer, {"source_id": "1"}), **values}
-    return clean_rows(layer, [row], [SHAPES[layer] if shape is None else shape], datum=parse_datum(datum))
 
 
 def _line_with_nan() -> Any:
@@ -145,129 +86,6 @@ def test_missing_geometry_and_what_the_reader_found() -> None:
 def test_metres_carry_a_hint_about_their_grid() -> None:
     out = clean_one("gates", shapely.Point(38_528_000, 3_386_000))
     assert "use --datum EPSG:4526" in out.rejected[0].detail
-
-
-# layer, column, value, expected reason
-BAD_VALUES: dict[str, tuple[str, str, object, str]] = {
-    "no id": ("buildings", "source_id", "  ", "id-missing"),
-    "no code": ("areas", "code", None, "id-missing"),
-    "people in words": ("buildings", "people", "many", "not-a-number"),
-    "negative people": ("buildings", "people", -3, "negative"),
-    "too many people": ("buildings", "people", 3e9, "too-large"),
-    "infinite people": ("buildings", "people", float("inf"), "not-a-number"),
-    "truth as people": ("buildings", "people", True, "not-a-number"),
-    "people as a date": ("buildings", "people", "2024-01-01", "not-a-number"),
-    "dwellings in words": ("buildings", "dwellings", "x", "not-a-number"),
-    "negative households": ("buildings", "households", "-1", "negative"),
-    "no time": ("incidents", "reported_at", None, "value-missing"),
-    "time in words": ("incidents", "reported_at", "yesterday", "not-a-date"),
-    "30 February": ("incidents", "reported_at", "2024-02-30", "not-a-date"),
-    "hour 25": ("incidents", "reported_at", "2024-02-03 25:00", "not-a-date"),
-    "year 99999": ("incidents", "reported_at", 99_999_999, "not-a-date"),
-    "bands exceed people": ("population", "a00_02", 11, "parts-exceed-whole"),
-    "floating exceed people": ("population", "floating", 11, "parts-exceed-whole"),
-    "negative band": ("population", "a80_up", -1, "negative"),
-    "no count": ("population", "people", None, "value-missing"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_VALUES)
-def test_bad_values_reject_the_row(kind: str) -> None:
-    layer, column, value, code = BAD_VALUES[kind]
-    values: dict[str, Any] = {column: value}
-    out = clean_one(layer, **values)
-    assert [reject.reason_code for reject in out.rejected] == [code]
-
-
-# what only describes is emptied and logged
-@pytest.mark.parametrize(
-    ("layer", "column", "value"),
-    [
-        ("buildings", "floors", "tall"),
-        ("buildings", "floors", -2),
-        ("buildings", "floors", 4000),
-        ("buildings", "handed_over_on", "soon"),
-        ("buildings", "handed_over_on", "2024-13-01"),
-        ("buildings", "entrance", "left"),
-        ("buildings", "entrance", "POINT (30.5 114.3)"),
-        ("buildings", "entrance", "LINESTRING (0 0, 1 1)"),
-        ("facilities", "capacity", "about ten"),
-        ("facilities", "supply", "martian"),
-        ("gates", "opens_to", "dogs"),
-        ("streets", "steps", "perhaps"),
-        ("incidents", "closed_at", "never"),
-    ],
-)
-def test_bad_descriptions_are_emptied_and_logged(layer: str, column: str, value: Any) -> None:
-    out = clean_one(layer, **{column: value})
-    assert not out.rejected
-    assert out.frame[column].tolist() == [None]
-    assert [repair.kind for repair in out.repairs] == ["value-dropped"]
-    assert column in out.repairs[0].detail
-
-
-@pytest.mark.parametrize(
-    ("layer", "column", "value", "expected"),
-    [
-        ("buildings", "source_id", "００１２", "0012"),
-        ("buildings", "source_id", 12.0, "12"),
-        ("buildings", "source_id", " a1 ", "a1"),
-        ("buildings", "people", "１２３", 123),
-        ("buildings", "people", "1,234", 1234),
-        ("buildings", "people", "56人", 56),
-        ("buildings", "people", "无数据", None),
-        ("buildings", "people", 12.0, 12),
-        ("buildings", "floors", "6层", 6.0),
-        ("buildings", "floors", "3.5", 3.5),
-        ("buildings", "name", "  一号楼\u200b ", "一号楼"),
-        ("buildings", "name", "", None),
-        ("buildings", "handed_over_on", "2024年3月5日", date(2024, 3, 5)),
-        ("buildings", "handed_over_on", "2024年3月", date(2024, 3, 1)),
-        ("buildings", "handed_over_on", "2024", date(2024, 1, 1)),
-        ("buildings", "handed_over_on", "2024/3/5", date(2024, 3, 5)),
-        ("buildings", "handed_over_on", "2024.3.5", date(2024, 3, 5)),
-        ("buildings", "handed_over_on", "20240305", date(2024, 3, 5)),
-        ("buildings", "handed_over_on", 20240305, date(2024, 3, 5)),
-        ("buildings", "handed_over_on", 45356, date(2024, 3, 5)),
-        ("buildings", "handed_over_on", "２０２４－０３－０５", date(2024, 3, 5)),
-        ("buildings", "handed_over_on", datetime(2024, 3, 5, 12, tzinfo=UTC), date(2024, 3, 5)),
-        ("gates", "opens_to", "业主", "residents"),
-        ("gates", "opens_to", "ALL", "all"),
-        ("facilities", "supply", "民办", "market"),
-        ("streets", "steps", "是", True),
-        ("streets", "steps", "0", False),
-        ("incidents", "reported_at", "2024-03-05T08:00:00Z", datetime(2024, 3, 5, 8, tzinfo=UTC)),
-        ("incidents", "reported_at", "2024-03-05 08:00+0530", datetime(2024, 3, 5, 2, 30, tzinfo=UTC)),
-        ("incidents", "reported_at", "2024-03-05 08:00:00.25", datetime(2024, 3, 5, 0, 0, 0, 250_000, tzinfo=UTC)),
-        ("incidents", "reported_at", "2024年3月5日 下午1时5分", datetime(2024, 3, 5, 5, 5, tzinfo=UTC)),
-        ("incidents", "reported_at", "3/25/2024 1:05:09 PM", datetime(2024, 3, 25, 5, 5, 9, tzinfo=UTC)),
-        ("incidents", "reported_at", "25/3/2024 12:05 am", datetime(2024, 3, 24, 16, 5, tzinfo=UTC)),
-        ("incidents", "reported_at", 45356.5, datetime(2024, 3, 5, 4, tzinfo=UTC)),
-    ],
-)
-def test_values_as_people_write_them(layer: str, column: str, value: Any, expected: object) -> None:
-    out = clean_one(layer, **{column: value})
-    assert not out.rejected
-    assert out.frame[column].tolist() == [expected]
-
-
-def test_time_without_zone_is_utc_outside_china() -> None:
-    out = clean_one("incidents", shapely.Point(-118.2, 34.0))
-    assert out.frame["reported_at"].tolist() == [datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)]
-
-
-def test_day_first_is_told_from_the_column() -> None:
-    rows: list[dict[str, object]] = [
-        {"source_id": str(n), "reported_at": text} for n, text in enumerate(["3/4/2024", "25/4/2024"])
-    ]
-    out = clean_rows("incidents", rows, [shapely.Point(-1.0, 50.0)] * 2)
-    assert [moment.month for moment in out.frame["reported_at"]] == [4, 4]
-
-
-def test_control_characters_leave_a_note() -> None:
-    out = clean_one("buildings", name="a\x00b")
-    assert out.frame["name"].tolist() == ["ab"]
-    assert [repair.kind for repair in out.repairs] == ["text-cleaned"]
 
 
 REPAIRED: dict[str, tuple[str, Any, str]] = {
@@ -422,74 +240,6 @@ def test_no_row_is_ever_lost(layer: str, datum: str, content: list[tuple[object,
     made = np.array([one for one in shapely.from_wkb(out.frame["geom"].tolist()) if one is not None], dtype=object)
     assert shapely.is_valid(made).all()
     assert np.isfinite(shapely.get_coordinates(made)).all()
-
-
-@settings(deadline=None)
-@given(st.one_of(values, st.text(max_size=30)))
-def test_cells_give_a_value_or_a_value_error(value: object) -> None:
-    for read in (cells.read_number, cells.read_boolean, cells.read_date, cells.read_timestamp):
-        try:
-            read(value)
-        except (ValueError, OverflowError):
-            continue
-    cells.read_text(value)
-    cells.is_nothing(value)
-
-
-def _reference(tmp_path: Path) -> Path:
-    rows = [
-        {
-            "id": 1,
-            "zone": "007",
-            "depth": "1.5",
-            "n": "12",
-            "on": "2024-01-02",
-            "at": "2024-01-02T03:04:05Z",
-            "geom": 9,
-        },
-        {"id": 2, "zone": "12", "depth": "2", "n": None, "on": None, "at": "2024-01-02 03:04", "geom": 8},
-    ]
-    return files.write_geojson(
-        tmp_path / "floods.geojson",
-        [
-            *(files.feature({**row, "wet": True}, HOME) for row in rows),
-            files.feature({"id": 3}, None),
-            files.feature({"id": 4}, shapely.MultiPoint([(114, 30), (115, 31)])),
-        ],
-    )
-
-
-def test_reference_layers_get_types_from_all_values(tmp_path: Path) -> None:
-    with open_source(_reference(tmp_path)) as source:
-        columns = find_reference_columns(source)
-        found = {column.name: column.type for column in columns}
-        (batch,) = source.batches()
-    assert found == {
-        "id": "integer",
-        "zone": "text",
-        "depth": "number",
-        "n": "integer",
-        "on": "date",
-        "at": "timestamp",
-        "geom": "integer",
-        "wet": "boolean",
-    }
-    names = {column.name: column.column for column in columns}
-    assert (names["id"], names["geom"], names["zone"]) == ("id_2", "geom_2", "zone")
-    out = clean_reference_batch(batch, columns, datum=WGS84, identity="id")
-    assert out.frame["source_id"].tolist() == ["1", "2", "4"]
-    assert out.frame["depth"].tolist() == [1.5, 2.0, None]
-    assert out.frame["at"].tolist()[0] == datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert out.frame["geom_2"].tolist() == [9, 8, None]
-    assert [(r.line, r.reason_code) for r in out.rejected] == [(3, "geometry-missing")]
-    assert out.rows_read == 4
-    out = clean_reference_batch(batch, columns, datum=WGS84)
-    assert out.frame["source_id"].tolist()[2].startswith("geom:")
-
-
-def test_reference_layer_without_geometry_is_refused() -> None:
-    with pytest.raises(MissingColumn, match="no geometry"):
-        clean_reference_batch(make_batch([{"a": 1}], None), (), datum=WGS84)
 
 
 def _clean_file(path: Path, layer: str, datum: str, **options: Any) -> tuple[int, dict[str, int], int]:

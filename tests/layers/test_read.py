@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from geo.errors import DataError, MissingColumn, OneMapError, RequestError
+from geo.errors import DataError, OneMapError
 from layers.read import REASONS, REPAIRS, open_source
-from layers.read.columns import guess_columns, require_columns
 from layers.read.text import find_encoding
 from tests.layers import files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from layers.read import Batch, Source
 
 POINT = shapely.Point(114.30, 30.59)
@@ -412,188 +406,12 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
     assert peak < 8 << 20  # the whole table as objects takes over 20 MB
 
 
-def _text(name: str, content: str | bytes) -> Callable[[Path], Path]:
-    def write(folder: Path) -> Path:
-        path = folder / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
-def _vrt(folder: Path) -> Path:
-    inner = files.write_geojson(folder / "secret.geojson", [files.feature({"id": 1}, POINT)])
-    layer = f'<OGRVRTLayer name="secret"><SrcDataSource>{inner}</SrcDataSource></OGRVRTLayer>'
-    return _text("a.geojson", f"<OGRVRTDataSource>{layer}</OGRVRTDataSource>")(folder)
-
-
-def _cut(suffix: str, share: float) -> Callable[[Path], Path]:
-    def write(folder: Path) -> Path:
-        path = folder / f"a{suffix}"
-        if suffix == ".parquet":
-            files.write_parquet(path, {"n": list(range(5_000)), "lon": [1.0] * 5_000, "lat": [1.0] * 5_000})
-        elif suffix == ".tif":
-            files.write_raster(path, np.ones((200, 200)))
-        elif suffix == ".xlsx":
-            files.write_sheet(path, {"a": [["id"], [1]]})
-        else:
-            files.write_layer(path, {"n": list(range(3_000))}, [POINT] * 3_000)
-        content = path.read_bytes()
-        path.write_bytes(content[: int(len(content) * share)])
-        return path
-
-    return write
-
-
-def _shp_alone(folder: Path) -> Path:
-    path = files.write_layer(folder / "a.shp", {"n": [1]}, [POINT])
-    path.with_suffix(".shx").unlink()
-    return path
-
-
-def _zip(folder: Path) -> Path:
-    path = folder / "a.xlsx"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("hello.txt", "no workbook")
-    return path
-
-
-def _no_place_raster(folder: Path) -> Path:
-    path = folder / "a.tif"
-    import rasterio
-
-    with (
-        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
-        rasterio.open(path, "w", driver="GTiff", height=2, width=2, count=1, dtype="float32") as raster,
-    ):
-        raster.write(np.ones((1, 2, 2), dtype=np.float32))
-    return path
-
-
-BAD_FILES: dict[str, tuple[Callable[[Path], Path | str], str]] = {
-    "missing": (lambda folder: folder / "nothing.gpkg", "no such file"),
-    "folder": (lambda folder: folder, "a folder or a device"),
-    "empty": (_text("a.geojson", ""), "0 bytes"),
-    "url": (lambda _folder: "https://example.org/a.geojson", "only files on this machine"),
-    "vsicurl": (lambda _folder: "/vsicurl/http://example.org/a.gpkg", "only files on this machine"),
-    "vsizip": (lambda _folder: "/vsizip/a.zip/a.shp", "only files on this machine"),
-    "virtual dataset as geojson": (_vrt, "content is something else"),
-    "text as gpkg": (_text("a.gpkg", "hello"), "content is something else"),
-    "sqlite without gpkg id": (_text("a.gpkg", b"SQLite format 3\x00" + b"\x00" * 200), "content is something else"),
-    "geojson as gpkg": (_text("a.gpkg", '{"type":"FeatureCollection","features":[]}'), "content is"),
-    "json of something else": (_text("a.json", '{"hello": 1}'), "no readable GeoJSON"),
-    "json list": (_text("a.json", "[1, 2]"), "content is something else"),
-    "html as csv": (_text("a.csv", "<html><body>404</body></html>"), "content is something else"),
-    "pdf as csv": (_text("a.csv", "%PDF-1.4 hello"), "content is something else"),
-    "binary as csv": (_text("a.csv", bytes(range(256)) + b"\x00" * 400), "content is something else"),
-    "csv as xlsx": (_text("a.xlsx", "id,name\n1,a\n"), "content is something else"),
-    "zip as xlsx": (_zip, "content is something else"),
-    "old excel": (_text("a.xls", b"\xd0\xcf\x11\xe0 old"), "files named .xls are not read"),
-    "kml": (_text("a.kml", "<kml/>"), "files named .kml are not read"),
-    "zip": (_text("a.zip", b"PK\x03\x04"), "files named .zip are not read"),
-    "no ending": (_text("data", "id\n1\n"), "without an ending"),
-    "dbf alone": (_text("a.dbf", b"\x03"), "files named .dbf are not read"),
-    "shapefile without index": (_shp_alone, "no readable Shapefile"),
-    "geojson cut short": (_cut(".geojson", 0.6), "no readable GeoJSON"),
-    "geopackage cut short": (_cut(".gpkg", 0.4), "could not be read|no readable GPKG"),
-    "parquet cut short": (_cut(".parquet", 0.5), "no readable Parquet"),
-    "xlsx cut short": (_cut(".xlsx", 0.5), "content is something else"),
-    "raster cut short": (_cut(".tif", 0.5), "no readable GeoTIFF|could not be read"),
-    "raster without a place": (_no_place_raster, "where it lies"),
-    "csv without rows": (_text("a.csv", "\n\n\n"), "there is no row"),
-    "csv without header": (_text("a.csv", "1,2,3\n4,5,6\n"), "only numbers"),
-    "quote never closed": (_text("a.csv", 'id,name\n1,"a\n2,b\n3,c\n'), "from line 2 on"),
-    "unknown encoding": (_text("a.csv", "id\n1\n"), "no text encoding"),
-    "bad geoparquet text": (
-        lambda folder: files.write_parquet(folder / "a.parquet", {"geometry": [b""]}, {"columns": 3}),
-        "description is broken",
-    ),
-    "geoparquet without its column": (
-        lambda folder: files.write_parquet(folder / "a.parquet", {"n": [1]}, _geo()),
-        "'geometry' is missing",
-    ),
-    "geoparquet in another encoding": (
-        lambda folder: files.write_parquet(
-            folder / "a.parquet", {"geometry": [b""]}, _geo() | {"columns": {"geometry": {"encoding": "point"}}}
-        ),
-        "expected WKB",
-    ),
-    "osm extract": (_text("a.osm.pbf", b"\x00\x00\x00\x0d\x0a\x09OSMHeader\x18"), "holds many layers"),
-    "geometry column not there": (_text("a.csv", "id,x1\n1,2\n"), "were asked for"),
-    "exclamation mark": (
-        _text("a!b.geojson", '{"type":"FeatureCollection","features":[]}'),
-        "cannot be handed to GDAL",
-    ),
-    "empty workbook": (lambda folder: files.write_sheet(folder / "a.xlsx", {"a": []}), "every sheet is empty"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_FILES)
-def test_bad_files_say_what_is_wrong(tmp_path: Path, kind: str) -> None:
-    make, expected = BAD_FILES[kind]
-    path = make(tmp_path)
-    options: dict[str, Any] = {}
-    if kind == "unknown encoding":
-        options["encoding"] = "klingon"
-    if kind == "geometry column not there":
-        options["geometry_columns"] = ("e", "n")
-    with pytest.raises(DataError, match=expected) as fault, open_source(path, **options) as source:
-        list(source.batches())
-    assert fault.value.hint
-    assert str(tmp_path) not in fault.value.message
-
-
 def test_reasons_have_both_languages() -> None:
     for table in (REASONS, REPAIRS):
         for code, reason in table.items():
             assert reason.code == code
             assert reason.en
             assert any("\u4e00" <= letter <= "\u9fff" for letter in reason.zh)
-
-
-@pytest.mark.parametrize(
-    ("layer", "columns", "expected"),
-    [
-        ("buildings", ["编号", "名称", "楼层", "户数", "人口"], ["source_id", "name", "floors", "dwellings", "people"]),
-        ("buildings", ["id", "Storeys", "POP", "building:levels"], ["source_id", "floors", "people"]),
-        ("population", ["社区代码", "总人口", "0-2岁", "80岁以上"], ["area_code", "people", "a00_02", "a80_up"]),
-        ("incidents", ["工单编号", "上报时间", "类别"], ["source_id", "reported_at", "class"]),
-        ("streets", ["fid", "fclass", "oneway"], ["source_id", "highway", "oneway"]),
-    ],
-)
-def test_guess_columns(layer: str, columns: list[str], expected: list[str]) -> None:
-    assert list(guess_columns(columns, layer)) == expected
-
-
-def test_given_columns_go_before_guesses() -> None:
-    found = guess_columns(["id", "code", "n"], "buildings", given={"code": "source_id", "n": "people", "x": "lon"})
-    assert found == {"source_id": "code", "people": "n"}
-    assert guess_columns(["x", "people"], "buildings", taken=["people"]) == {}
-    with pytest.raises(RequestError, match="no column 'floor'"):
-        guess_columns(["a"], "buildings", given={"a": "floor"})
-    with pytest.raises(MissingColumn, match="no column 'b'"):
-        guess_columns(["a"], "buildings", given={"b": "floors"})
-    with pytest.raises(RequestError, match="already filled"):
-        guess_columns(["a", "b"], "buildings", given={"a": "floors", "b": "floors"})
-
-
-def test_required_columns() -> None:
-    require_columns({"source_id": "id"}, ["id"], "facilities")
-    require_columns({}, ["x"], "buildings", id_from_geometry=True)
-    with pytest.raises(MissingColumn, match="source_id is missing") as fault:
-        require_columns({}, ["x"], "buildings")
-    assert "--id-from-geometry" in fault.value.hint
-    with pytest.raises(MissingColumn, match="reported_at is missing"):
-        require_columns({"source_id": "id"}, ["id"], "incidents")
-
-
-@settings(deadline=None)
-@given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=8, unique=True))
-def test_guessing_never_fails_and_uses_each_column_once(columns: list[str]) -> None:
-    for layer in ("areas", "buildings", "facilities", "incidents"):
-        found = guess_columns(columns, layer)
-        assert len(set(found.values())) == len(found)
-        assert set(found.values()) <= set(columns)
 
 
 # rows as the README of the real data tells them; None where it is a file of several layers or no layer at all
