@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ class JobRunner:
         self.settings = settings
         self.engine = engine
         self.executor = executor
+        self.is_closing = False
 
     def take_on_waiting(self) -> None:
         """Settle what an earlier server left behind: lost jobs fail, waiting ones are taken on."""
@@ -67,12 +69,16 @@ class JobRunner:
         future.add_done_callback(partial(self._settle, job_id))
 
     def close(self) -> None:
-        """Stop taking jobs; those not begun stay queued for the next server."""
+        """Stop at once: the next server takes on what has not begun and tells what was broken off."""
+        self.is_closing = True
         self.executor.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        self.executor.shutdown(wait=True)
 
     def _settle(self, job_id: uuid.UUID, future: Future[None]) -> None:
         """Say in the store that a job failed where its process could not."""
-        if future.cancelled():
+        if future.cancelled() or self.is_closing:
             return
         error = future.exception()
         if error is None:

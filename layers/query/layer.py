@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, FromClause, Select
 
-POPULATION_COLUMNS = ("people", "households", "dual_earner_households", *BANDS)
-REFERENCE_KINDS = {"POINT": "point", "LINESTRING": "line", "POLYGON": "polygon"}
-
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -30,6 +27,17 @@ class Field:
     title_zh: str
     title_en: str
     sensitive: bool = False
+
+
+# beside the columns of the catalogue: why a facility has its type, or which it may have while that is uncertain
+DERIVED_FIELDS = {
+    "facilities": (
+        Field("type_basis", "text", "类型依据", "Basis of the type"),
+        Field("type_candidates", "text", "待定类型", "Possible types"),
+    )
+}
+POPULATION_COLUMNS = ("people", "households", "dual_earner_households", *BANDS)
+REFERENCE_KINDS = {"POINT": "point", "LINESTRING": "line", "POLYGON": "polygon"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +200,7 @@ def view_core_layer(state: LayerState) -> LayerView:
             Field(item.name, item.type, item.title_zh, item.title_en, item.sensitive)
             for item in _with_source_id(core.columns)
         ),
+        *DERIVED_FIELDS.get(state.id, ()),
     )
     columns = {item.name: column_of(rows, item.name) for item in fields if item.name not in hidden}
     return LayerView(

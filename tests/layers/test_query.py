@@ -16,7 +16,7 @@ from layers import tables, tiles
 from layers.catalog import read_pack
 from layers.query.catalogue import TILE_PIXELS, find_extent, find_zoom
 from layers.query.circles import parse_minutes
-from layers.query.features import build_features, fetch_page, parse_bbox
+from layers.query.features import build_features, fetch_feature, fetch_page, parse_bbox
 from layers.query.inside import fetch_facilities_inside, fetch_people_inside
 from layers.query.layer import fetch_layer
 from layers.query.results import (
@@ -239,3 +239,11 @@ def test_a_layer_without_rows_on_the_map_is_still_a_layer(conn: Connection) -> N
     conn.execute(insert(tables.layer_version).values(layer="gates", version=1, rows=0))
     view = fetch_layer(conn, "gates")
     assert (view.state.rows, view.state.extent) == (0, None)
+
+
+def test_uncertain_types_are_shown_with_their_candidates(conn: Connection) -> None:
+    key = factories.add_facility(conn, type=None, type_candidates=["EDU_KINDER", "EDU_NURSERY"], type_basis="tie")
+    row = fetch_feature(conn, fetch_layer(conn, "facilities"), key)
+    assert row["properties"]["type"] is None
+    assert row["properties"]["type_candidates"] == ["EDU_KINDER", "EDU_NURSERY"]
+    assert row["properties"]["type_basis"] == "tie"
