@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from layers.store import Outcome
 
 HASH_CHUNK_BYTES = 1 << 20
+# of a loader's own connection: no statement of a large load is too long, and its temporary tables fit in memory
+SESSION = {"statement_timeout": "0", "temp_buffers": "64MB", "work_mem": "64MB"}
 # a constant column stands in the batch under a name no file has
 CONSTANT_PREFIX = "\x01"
 SHOWN_GATES = 5
@@ -128,6 +130,8 @@ def load_layer(
             publication = make_publication(stage, path, options, datum=reader.datum, started_at=started_at)
             staged = describe_stage(publication, reader.mapping, [*notes, *reader.describe(), *source.info.notes])
             staged.notes[:0] = check_datum_of(staged, options)
+            if progress is not None:
+                progress(stage.rows_read, stage.rows_read, "storing")
             outcomes = publish_all(conn, [staged], pack=reader.pack, dry_run=options.dry_run)
     return make_report(staged, outcomes[0], dry_run=options.dry_run, duration_s=time.monotonic() - began)
 
@@ -232,6 +236,8 @@ def open_staging(engine: Engine) -> Iterator[Connection]:
         conn = engine.connect()
         try:
             conn.detach()
+            with conn.begin():
+                conn.execute(select(*(func.set_config(name, value, False) for name, value in SESSION.items())))
             yield conn
         finally:
             conn.close()
@@ -322,9 +328,7 @@ def describe_stage(publication: Publication, mapping: Mapping[str, str], notes: 
     """
     stage = publication.stage
     reasons = stage.count_reasons()
-    with stage.conn.begin():
-        kept = stage.conn.execute(select(func.count()).select_from(stage.ready)).scalar_one()
-    if not kept and publication.mode == "replace":
+    if publication.mode == "replace" and stage.rows_read and not stage.count_kept():
         raise DataError(
             f"Loading {stage.target.layer} from {publication.file_name}: none of {stage.rows_read:,} rows can be kept "
             f"({', '.join(f'{reason}: {count:,}' for reason, count in reasons.items())}).",

@@ -25,7 +25,7 @@ from layers.load import (
     stage_batches,
 )
 from layers.read import open_source
-from layers.read.osm import BARRIER_LAYERS, REFERENCE_COLUMNS, REFERENCE_LAYERS, read_osm
+from layers.read.osm import BARRIER_LAYERS, CORE_LAYERS, REFERENCE_COLUMNS, REFERENCE_LAYERS, read_osm
 from layers.staging import Stage
 from layers.target import find_target, make_target
 
@@ -183,6 +183,16 @@ class OsmStages:
             self.stages[layer].create()
         return self.stages[layer]
 
+    def open_stored(self) -> None:
+        """Make a stage for every layer an extract may hold, so that what it does not hold any more is closed."""
+        for layer in CORE_LAYERS:
+            self.open(layer)
+        for layer in REFERENCE_LAYERS:
+            with self.conn.begin():
+                is_stored = bool(reference.fetch_columns(self.conn, layer))
+            if is_stored:
+                self.open(layer)
+
     def _make(self, layer: str) -> Stage:
         number = len(self.stages)
         if layer not in REFERENCE_LAYERS:
@@ -241,6 +251,8 @@ def load_osm(
                 f"{' in the box' if bbox else ''}.",
                 hint="Nothing was changed.",
             )
+        if options.mode == "replace":
+            work.open_stored()
         staged = [_seal(stage, path, asked, started_at) for stage in work.stages.values()]
         outcomes = publish_all(
             conn,
@@ -264,6 +276,9 @@ def _seal(stage: Stage, path: Path, options: LoadOptions, started_at: datetime) 
     # an object met twice is kept as its cleaned row: an extract has no lines to read again
     stage.quarantine_duplicates(lambda _lines: {})
     stage.seal()
+    if stage.rows_read and not stage.count_kept():
+        # the extract holds such objects, but none whole: nothing is known about those stored
+        options = replace(options, mode="update")
     publication = make_publication(stage, path, options, datum=parse_datum("wgs84"), started_at=started_at)
     staged = describe_stage(publication, {}, ())
     staged.notes[:0] = check_datum_of(staged, options)

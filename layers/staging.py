@@ -247,6 +247,11 @@ class Stage:
             self.conn.execute(text(f"ANALYZE {ready.name}"))
             self.conn.execute(text(f"ANALYZE {self.rejects.name}"))
 
+    def count_kept(self) -> int:
+        """Return how many rows are ready to be merged."""
+        with self.conn.begin():
+            return int(self.conn.execute(select(func.count()).select_from(self.ready)).scalar_one())
+
     def count_reasons(self) -> dict[str, int]:
         """Return how many rows will be quarantined, by reason."""
         reason = self.rejects.c.reason

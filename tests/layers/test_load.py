@@ -95,6 +95,52 @@ def test_the_same_file_twice_changes_no_row_and_no_version(load: Any, fresh_db: 
     assert count(fresh_db, tables.load) == 2
 
 
+FULL: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
+    "areas": (square(114.3, 30.5), {"code": "420111001001", "name": "某社区", "level": "community"}),
+    "compounds": (square(114.3, 30.5), {"source_id": "1", "name": "某小区"}),
+    "gates": (point(114.3, 30.5), {"source_id": "1", "compound_id": "1", "opens_to": "all", "hours": "06:00-22:00"}),
+    "buildings": (
+        square(114.3, 30.5),
+        {
+            "source_id": "1",
+            "floors": 6.5,
+            "handed_over_on": "2024-02-29",
+            "entrance": "POINT (114.3 30.5)",
+            "people": 9,
+        },
+    ),
+    "population": (square(114.3, 30.5), {"people": 9, "a00_02": 4, "living_alone_60_up": 1}),
+    "facilities": (
+        point(114.3, 30.5),
+        {"source_id": "1", "type": "EDU_PRIMARY", "capacity": 12.5, "supply": "public", "opening_hours": "24/7"},
+    ),
+    "incidents": (
+        point(114.3, 30.5),
+        {"source_id": "1", "reported_at": "2024-02-29T08:00:00+08:00", "class": "噪音", "text": "深夜施工"},
+    ),
+    "streets": (
+        line((114.3, 30.5), (114.31, 30.5)),
+        {"source_id": "1", "highway": "steps", "steps": "yes", "oneway": "no", "maxspeed": "30"},
+    ),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_loads_whole_and_a_second_time_changes_nothing(
+    load: Any, fresh_db: Db, tmp_path: Path, layer: str
+) -> None:
+    file = write(tmp_path / "x.geojson", FULL[layer])
+    assert counts(load(layer, file)) == (1, 0, 0, 0, 0)
+    table = tables.LAYER_TABLES[layer]
+    before = snapshot(fresh_db, table)
+    stored = dict(before[0]._mapping)
+    given = {name: value for name, value in FULL[layer][1].items() if name != "source_id"}
+    assert all(stored[name] is not None for name in given)
+    assert counts(load(layer, file)) == (0, 0, 1, 0, 0)
+    assert snapshot(fresh_db, table) == before
+    assert versions(fresh_db)[layer] == 1
+
+
 def test_a_changed_row_is_updated_alone_and_its_box_logged(load: Any, fresh_db: Db, tmp_path: Path) -> None:
     load("buildings", houses(tmp_path / "b.geojson"))
     before = {row.source_id: row for row in snapshot(fresh_db, tables.building)}

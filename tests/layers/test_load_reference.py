@@ -40,6 +40,9 @@ NASTY = {
 }
 
 
+EDGES = (func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax)
+
+
 @pytest.fixture
 def load(fresh_db: Db) -> Any:
     """Return a function that loads a file into a reference layer of a database of its own."""
@@ -165,7 +168,9 @@ def test_columns_settle_without_two_of_one_name() -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["portoalegre/poa_osm.pbf", "helsinki/Helsinki.osm.pbf"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("portoalegre/poa_osm.pbf", marks=pytest.mark.long), "helsinki/Helsinki.osm.pbf"]
+)
 def test_an_extract_loads_whole_and_a_second_time_changes_nothing(fresh_db: Db, real_data: Path, name: str) -> None:
     path = real_data / name
     reports = load_osm(fresh_db.owner, path, LoadOptions())
@@ -183,3 +188,23 @@ def test_an_extract_loads_whole_and_a_second_time_changes_nothing(fresh_db: Db, 
     )
     assert {row[0] for row in barriers} <= {"water", "railway"}
     assert json.dumps([report.as_dict() for report in reports])
+
+
+@pytest.mark.real
+@pytest.mark.long
+def test_an_extract_of_a_smaller_box_closes_the_rest_and_it_comes_back(fresh_db: Db, real_data: Path) -> None:
+    path = real_data / "helsinki" / "Helsinki.osm.pbf"
+    loaded = {report.outcome.layer: report.outcome for report in load_osm(fresh_db.owner, path, LoadOptions())}
+    west, south, east, north = fetch(
+        fresh_db,
+        select(*(edge(tables.layer_version.c.extent) for edge in EDGES)).where(
+            tables.layer_version.c.layer == "streets"
+        ),
+    )[0]
+    half = load_osm(fresh_db.owner, path, LoadOptions(mode="replace"), bbox=(west, south, (west + east) / 2, north))
+    closed = {report.outcome.layer: report.outcome.rows_closed for report in half}
+    assert closed["streets"] > 100
+    whole = load_osm(fresh_db.owner, path, LoadOptions(mode="replace"))
+    for report in whole:
+        before = loaded.get(report.outcome.layer)
+        assert report.outcome.rows_live == (0 if before is None else before.rows_live)
