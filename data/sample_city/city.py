@@ -18,7 +18,7 @@ from data.sample_city.fill import fill_blocks
 from data.sample_city.ground import make_footprints, make_landuse, make_railway, make_walls, make_water
 from data.sample_city.incidents import make_incidents
 from data.sample_city.ledger import Kind
-from data.sample_city.names import CITY_NAME, compound_name, pair_name, village_name
+from data.sample_city.names import CITY_NAME, compound_name, number_repeats, pair_name, village_name
 from data.sample_city.people import count_people
 from data.sample_city.plan import Plan, Size, make_plan
 from data.sample_city.streams import Purpose, stream
@@ -98,7 +98,7 @@ def make_city(size: Size, *, seed: int = 20260101) -> City:
             "gates": _gates(plan, ledger.gates.frame()),
             "buildings": buildings,
             "population": _population(buildings, people),
-            "facilities": make_facilities(plan, ledger, public),
+            "facilities": make_facilities(plan, ledger, public, areas),
             "incidents": make_incidents(plan, places, public, people=int(people["people"].sum())),
             "streets": streets,
         },
@@ -132,10 +132,10 @@ def write_layers(layers: Mapping[str, gpd.GeoDataFrame | pd.DataFrame], folder: 
 def _compounds(plan: Plan, layout: Layout, table: pd.DataFrame, gates: pd.DataFrame) -> gpd.GeoDataFrame:
     """Return the compounds layer, with the year of handing over."""
     large = [layout.blocks[block].subdistrict in plan.large_community for block in table["block"]]
-    names = [
+    names = number_repeats(
         compound_name(int(serial), Kind(kind).name.lower(), large=is_large and layout.blocks[block].zone == "N")
         for serial, kind, block, is_large in zip(table["serial"], table["kind"], table["block"], large, strict=True)
-    ]
+    )
     return gpd.GeoDataFrame(
         {
             "source_id": _compound_ids(np.arange(len(table))),

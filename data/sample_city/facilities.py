@@ -15,8 +15,8 @@ import shapely
 from data.sample_city import facility_rules as rules
 from data.sample_city.blocks import HALF_M
 from data.sample_city.ground import polygons_of_boxes
+from data.sample_city.labels import address_facilities, name_facilities
 from data.sample_city.ledger import Site
-from data.sample_city.names import CITY_NAME, pair_name
 from data.sample_city.streams import Purpose, stream
 
 if TYPE_CHECKING:
@@ -63,13 +63,15 @@ def zones_at(plan: Plan, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDAr
     return np.asarray(table[j * (len(columns) - 1) + i], dtype=np.int64)
 
 
-def make_facilities(plan: Plan, ledger: Ledger, public: pd.DataFrame) -> gpd.GeoDataFrame:
+def make_facilities(plan: Plan, ledger: Ledger, public: pd.DataFrame, areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return the facilities layer.
 
     Parameters
     ----------
     public
-        Public street pieces on the board, for what stands beside streets.
+        Public street pieces on the board, for what stands beside streets, and for addresses.
+    areas
+        The areas layer, for names.
     """
     types = read_types()
     found = _Found(plan)
@@ -80,7 +82,11 @@ def make_facilities(plan: Plan, ledger: Ledger, public: pd.DataFrame) -> gpd.Geo
     _add_beside_streets(found, public)
     _add_metro(found)
     _add_missing(found, types, specials, sites)
-    return _finish(plan, pd.concat(found.pieces, ignore_index=True))
+    table = pd.concat(found.pieces, ignore_index=True).sort_values("type", kind="stable", ignore_index=True)
+    points = shapely.points(plan.board.to_degrees(table["u"].to_numpy(), table["v"].to_numpy()))
+    table["name"] = name_facilities(table, points, [rules.TRAITS[code].title for code in table["type"]], areas)
+    table["address"] = address_facilities(table, public)
+    return _finish(plan, table, points)
 
 
 def _rng(found: _Found, code: str, turn: int = 0) -> np.random.Generator:
@@ -238,16 +244,14 @@ def _add_missing(found: _Found, types: dict[str, str], specials: pd.DataFrame, s
             found.add(code, row["u"], row["v"])
 
 
-def _finish(plan: Plan, table: pd.DataFrame) -> gpd.GeoDataFrame:
-    """Return the facilities layer with names, capacities, supply, hours and addresses."""
-    table = table.sort_values("type", kind="stable", ignore_index=True)
-    geometry = shapely.points(plan.board.to_degrees(table["u"].to_numpy(), table["v"].to_numpy()))
+def _finish(plan: Plan, table: pd.DataFrame, points: NDArray[Any]) -> gpd.GeoDataFrame:
+    """Return the facilities layer with capacities, supply and hours."""
+    geometry = points.copy()
     is_area = table["u0"].notna().to_numpy()
     geometry[is_area] = polygons_of_boxes(plan.board, table[is_area])
     group = zones_at(plan, table["u"].to_numpy(), table["v"].to_numpy())
     rng = stream(plan.seed, Purpose.FACILITIES, 7)
-    draws = rng.random((len(table), 3))
-    order = table.groupby("type").cumcount().to_numpy()
+    draws = rng.random((len(table), 2))
     traits = [rules.TRAITS[code] for code in table["type"]]
     land = ((table["u1"] - table["u0"]) * (table["v1"] - table["v0"])).to_numpy()
     capacity = [
@@ -263,14 +267,11 @@ def _finish(plan: Plan, table: pd.DataFrame) -> gpd.GeoDataFrame:
         {
             "source_id": [f"fac-{number:06d}" for number in range(1, len(table) + 1)],
             "type": table["type"].to_numpy(dtype=object),
-            "name": [
-                f"{pair_name(int(number) * 7 + len(trait.title))}{trait.title}"
-                for number, trait in zip(order, traits, strict=True)
-            ],
+            "name": table["name"].to_numpy(dtype=object),
             "capacity": capacity,
             "supply": [supply[letter] for letter in letters],
             "opening_hours": hours,
-            "address": [f"{CITY_NAME}{pair_name(int(draw * 900))}路{int(draw * 300) + 1}号" for draw in draws[:, 2]],
+            "address": table["address"].to_numpy(dtype=object),
         }
     )
     return gpd.GeoDataFrame(frame, geometry=geometry, crs=CRS)

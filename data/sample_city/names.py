@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 CITY_NAME = "云栖市（虚构）"
 COUNTY_PREFIX = "9901"
 """First four digits of every area code; no province of China has the number 99."""
@@ -98,7 +103,38 @@ FACTORIES = (
     "搪瓷厂",
     "钢管厂",
     "毛巾厂",
+    "第一棉纺厂",
+    "造纸厂",
+    "汽配厂",
+    "自来水公司",
+    "煤气公司",
+    "糖业烟酒公司",
+    "第五中学",
+    "人民医院",
+    "航运公司",
+    "针织厂",
+    "玻璃厂",
+    "水泥厂",
+    "仪表厂",
+    "电缆厂",
+    "制药厂",
+    "皮革厂",
+    "橡胶厂",
+    "染料厂",
+    "电池厂",
+    "灯泡厂",
+    "锅炉厂",
+    "阀门厂",
+    "水泵厂",
+    "柴油机厂",
+    "缝纫机厂",
+    "自行车厂",
+    "手表厂",
+    "罐头厂",
+    "啤酒厂",
+    "面粉厂",
 )
+STAGES = ("", "二期", "三期", "四期", "五期", "六期", "七期", "八期", "九期", "十期")
 RURAL_ENDINGS = ("村", "湾", "庄", "寨", "垸")
 
 
@@ -125,15 +161,28 @@ def compound_name(number: int, kind: str, *, large: bool) -> str:
         Whether it belongs to the very large community, whose estates share one name and are numbered.
     """
     if kind == "danwei":
-        stage = ("", "一区", "二区", "三区")[(number // len(FACTORIES)) % 4]
-        prefix = "" if number < 4 * len(FACTORIES) else pair_name(number)
-        return f"{prefix}{FACTORIES[number % len(FACTORIES)]}家属院{stage}"
+        prefix = "" if number < len(FACTORIES) else pair_name(number // len(FACTORIES) * 37 + 5)
+        return f"{prefix}{FACTORIES[number % len(FACTORIES)]}家属院"
+    if kind == "dorm":
+        return pair_name(number + 300) + "青年公寓"
     if kind == "resettle":
         return pair_name(number) + RESETTLE_ENDINGS[number % len(RESETTLE_ENDINGS)]
     if large and number % 3 != 0:
         series = ("云栖苑", "望湖苑", "锦澜苑")[number % 3]
         return f"{series}{number // 3 + 1}区"
-    return pair_name(number + 900) + NEW_ENDINGS[number % len(NEW_ENDINGS)]
+    shift = 900 if kind == "new_tower" else 1500
+    return pair_name(number + shift) + NEW_ENDINGS[number % len(NEW_ENDINGS)]
+
+
+def number_repeats(names: Iterable[str]) -> list[str]:
+    """Return the names with 二期, 三期 … added where one comes again, so that each is given once."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        turn = seen.get(name, 0)
+        seen[name] = turn + 1
+        found.append(name + (STAGES[turn] if turn < len(STAGES) else f"{turn + 1}期"))
+    return found
 
 
 def village_name(number: int) -> str:

@@ -92,6 +92,16 @@ def test_source_ids_are_unique_and_references_hold(size: Size) -> None:
     assert set(layers["population"]["building_id"]) <= set(layers["buildings"]["source_id"])
 
 
+def test_names_are_given_once_and_addresses_name_the_invented_city() -> None:
+    layers = city_of("M").layers
+    assert layers["compounds"]["name"].is_unique
+    assert not layers["facilities"].duplicated(["type", "name"]).any()
+    streets = set(layers["streets"]["name"].dropna())
+    for name in ("facilities", "buildings"):
+        parts = layers[name]["address"].str.extract(r"^云栖市（虚构）(\D+)\d+号$")[0]
+        assert set(parts) <= streets, name
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_all_geometry_is_valid_and_inside_the_city(size: Size) -> None:
     city = city_of(size)
