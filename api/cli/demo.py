@@ -83,6 +83,7 @@ def make_demo(engine: Engine, settings: Settings, size: Literal["S", "M", "L"]) 
     if state["run"] is None or not has_run(engine, int(state["run"])):
         state["run"] = run_all_types(engine, settings, size)
         save_state(engine, state)
+        draw_first_circle(engine, settings)
     else:
         say(f"The sample city {size} and its gap run are there already.")
 
@@ -114,6 +115,23 @@ def run_all_types(engine: Engine, settings: Settings, size: str) -> int:
 
     with tell_time("Walking from every building to every kind of facility"), show_progress("Gap run") as progress:
         return run_gaps(engine, settings, GapRequest(name=f"demo {size}"), progress).id
+
+
+def draw_first_circle(engine: Engine, settings: Settings) -> None:
+    """Draw one circle, so that what it needs is compiled before the first click on the map."""
+    from sqlalchemy import text
+
+    from api.study_keeper import StudyKeeper
+
+    question = """
+        SELECT ST_X(place), ST_Y(place) FROM (
+            SELECT ST_PointOnSurface(b.geom) AS place FROM onemap.run_building AS r
+            JOIN onemap.building AS b ON b.id = r.building_id WHERE r.linked[1] LIMIT 1) AS linked
+    """
+    with engine.connect() as connection:
+        lon, lat = connection.execute(text(question)).one()
+    with tell_time("Drawing the first circle"):
+        StudyKeeper(settings, engine).find_circles(lon=lon, lat=lat, minutes=(15.0,), profile="adult")
 
 
 def hash_recipe() -> str:
