@@ -3,7 +3,8 @@ import { useEffect, useRef } from 'preact/hooks';
 
 import type { Item } from '../api/types';
 import { formatCount, formatFact, formatPlace, NO_VALUE } from '../format';
-import { fieldTitle, layerTitleOf, t, typeNameOf } from '../i18n';
+import { fieldTitle, layerTitleOf, t, tOr, typeNameOf } from '../i18n';
+import { areaName } from '../map/bind';
 import { labelPoint } from '../map/geometry';
 import { closeCard, drawCircle } from '../state/actions';
 import { lang, layerById, screen, selectedItem, typeByCode } from '../state/store';
@@ -33,8 +34,13 @@ function factsOf(item: Item, layer: string): [name: string, value: unknown][] {
     .sort(([a], [b]) => rank(a) - rank(b));
 }
 
+/** Columns whose values are words of the loading contract. */
+const CODED = new Set(['use', 'level', 'opens_to', 'supply', 'method', 'foot', 'access', 'wheelchair']);
+
 function factText(name: string, value: unknown): string {
   if (name === 'type' && typeof value === 'string' && typeByCode.value.has(value)) return `${typeNameOf(value)} (${value})`;
+  if (CODED.has(name) && typeof value === 'string') return tOr(`level.${value}`, tOr(`value.${value}`, value));
+  if (name.endsWith('area_code') && typeof value === 'string') return [areaName(value), value].filter(Boolean).join(' ');
   return formatFact(value, lang.value);
 }
 
