@@ -232,7 +232,7 @@ def find_geometry_words(options: LoadOptions) -> tuple[str, ...] | None:
 @contextmanager
 def open_staging(engine: Engine) -> Iterator[Connection]:
     """Lend a connection of its own; its temporary tables go when it closes, whatever happened."""
-    with translate_errors():
+    with translate_errors(private=engine.url.host is None):
         conn = engine.connect()
         try:
             conn.detach()

@@ -15,7 +15,6 @@ from psycopg import sql
 from sqlalchemy import text
 
 from geo.population import BANDS, COLUMNS, MISSING
-from layers.engine import translate_errors
 from layers.staging import open_cursor
 
 if TYPE_CHECKING:
@@ -305,7 +304,7 @@ def _read_table(conn: Connection, query: LiteralString) -> pd.DataFrame:
     """Return a query's rows as numbers, without a Python object for each."""
     buffer = io.BytesIO()
     statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT CSV, HEADER)").format(sql.SQL(query))
-    with translate_errors(), open_cursor(conn) as cursor, cursor.copy(statement) as copy:
+    with open_cursor(conn) as cursor, cursor.copy(statement) as copy:
         for chunk in copy:
             buffer.write(chunk)
     buffer.seek(0)

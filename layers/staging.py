@@ -37,7 +37,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import UserDefinedType
 
-from layers.engine import translate_errors
 from layers.tables import SRID
 
 if TYPE_CHECKING:
@@ -277,12 +276,15 @@ def open_cursor(conn: Connection) -> psycopg.Cursor[Any]:
 
 
 def copy_rows(conn: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> None:
-    """Copy rows into a table by binary COPY; values in the order of the table's columns, geometry as WKB bytes."""
+    """Copy rows into a table by binary COPY; values in the order of the table's columns, geometry as WKB bytes.
+
+    Faults of the database pass as psycopg's own: the caller translates them.
+    """
     columns = list(table.columns)
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
     schema = [table.schema] if table.schema else []
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(*schema, table.name), names)
-    with translate_errors(), open_cursor(conn) as cursor, cursor.copy(statement) as copy:
+    with open_cursor(conn) as cursor, cursor.copy(statement) as copy:
         copy.set_types([_sent_as(column) for column in columns])
         for row in rows:
             copy.write_row(row)
