@@ -246,6 +246,7 @@ class BuildingRow(Answer):
 
     building_id: int
     source_id: str
+    name: str | None
     lon: float
     lat: float
     area_code: str | None

@@ -93,7 +93,11 @@ def build_homes(run_id: int) -> Subquery:
     point = func.ST_PointOnSurface(building.c.geom)
     return (
         select(
-            result, building.c.source_id, degrees(func.ST_X(point)).label("lon"), degrees(func.ST_Y(point)).label("lat")
+            result,
+            building.c.source_id,
+            building.c.name,
+            degrees(func.ST_X(point)).label("lon"),
+            degrees(func.ST_Y(point)).label("lat"),
         )
         .join(building, building.c.id == result.c.building_id)
         .where(result.c.run_id == run_id)
@@ -108,7 +112,7 @@ def build_run_buildings(
     status: str | None = None,
     area_code: str | None = None,
 ) -> Select[Any]:
-    """Return one row a building and column, with the columns of ``gaps export --what buildings`` and ``position``.
+    """Return one row a building and column: the columns of ``gaps export --what buildings``, ``name``, ``position``.
 
     Parameters
     ----------
@@ -130,6 +134,7 @@ def build_run_buildings(
         select(
             home.c.building_id,
             home.c.source_id,
+            home.c.name,
             home.c.lon,
             home.c.lat,
             home.c.area_code,
