@@ -41,7 +41,8 @@ def map_command(settings: Settings, out: Path, *, run: str, offline: bool) -> No
     click.echo(f"Wrote {out}, {len(page.encode()) / 1e6:.1f} MB.")
 
 
-@click.command("circle")
+# a negative degree is a value, not an option
+@click.command("circle", context_settings={"ignore_unknown_options": True})
 @click.argument("lon", type=float)
 @click.argument("lat", type=float)
 @click.option("--minutes", default="15", show_default=True, help="Minutes of walking; several with commas: 5,10,15.")
@@ -54,7 +55,7 @@ def circle_command(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Draw what can be reached from one place within some minutes, with who and what is inside.
 
-    LON and LAT are degrees (EPSG:4326); write `--` before a negative one.
+    LON and LAT are degrees (EPSG:4326).
     """
     from geo.errors import RequestError
     from layers.circle import find_circles

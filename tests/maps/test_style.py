@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maps import style
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,10 @@ def test_a_value_on_a_break_belongs_above_it() -> None:
         assert classes.colour_of(bound) == classes.colours[place + 1]
         assert classes.colour_of(bound - 1e-9) == classes.colours[place]
     assert classes.colour_of(1.0) == style.COVERED
+
+
+def test_pages_and_planner_map_share_their_colours() -> None:
+    palette = (ROOT / "maps" / "web" / "src" / "map" / "palette.ts").read_text(encoding="utf-8")
+    day = palette[palette.index("const light") : palette.index("const dark")]
+    for colour in (style.COVERED, style.GAP, style.UNKNOWN, style.LAND, *style.PEOPLE_COLOURS):
+        assert colour in day
