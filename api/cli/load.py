@@ -10,7 +10,7 @@ import click
 
 from api.cli.context import json_option, open_engine, pass_settings, print_json, say
 from api.cli.progress import show_rows
-from geo.errors import RequestError
+from geo.errors import DataError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +52,7 @@ OSM, REFERENCE = "osm", "reference"
 @click.option("--dry-run", is_flag=True, help="Do everything but store.")
 @json_option
 @pass_settings
-def load(
-    settings: Settings, *, layer: str, names: Sequence[str], as_json: bool, bbox: str | None, **asked: Any
-) -> None:
+def load(settings: Settings, *, layer: str, names: Sequence[str], as_json: bool, bbox: str | None, **asked: Any) -> int:
     """Load FILE into LAYER: areas, compounds, gates, buildings, population, facilities, incidents or streets.
 
     GeoPackage, GeoJSON, TopoJSON, Shapefile, GeoParquet, GeoTIFF (population), CSV and XLSX with lon and lat or WKT.
@@ -104,6 +102,16 @@ def load(
                     _print(report)
     if as_json:
         print_json([report.as_dict() for report in reports])
+    return tell_if_nothing_was_kept(reports)
+
+
+def tell_if_nothing_was_kept(reports: Sequence[LoadReport]) -> int:
+    """Return the exit code: bad data where a file held rows and not one of them could be kept."""
+    empty = [report for report in reports if 0 < report.outcome.rows_read == report.outcome.rows_quarantined]
+    if not empty or len(empty) < len(reports):
+        return 0
+    say(f"No row of {empty[0].file_name} could be kept; nothing but the quarantine was changed.")
+    return DataError.exit_code
 
 
 @dataclass(frozen=True, slots=True)

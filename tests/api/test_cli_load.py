@@ -96,7 +96,9 @@ def test_the_quarantine_is_listed_and_saved(run: Run) -> None:
 
 def test_corrected_rows_leave_the_quarantine(run: Run) -> None:
     Path("b.csv").write_text("source_id,lon,lat\nA,200,30\n")
-    run("load", "buildings", "b.csv", "--datum", "wgs84")
+    code, _, err = run("load", "buildings", "b.csv", "--datum", "wgs84")
+    assert code == 2
+    assert "No row of b.csv could be kept" in err
     Path("b.csv").write_text("source_id,lon,lat\nA,114,30\n")
     run("load", "buildings", "b.csv", "--datum", "wgs84")
     _, _, err = run("quarantine", "buildings")
