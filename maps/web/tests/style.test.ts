@@ -45,7 +45,7 @@ describe('the map style', () => {
 
   it('puts run, type and profile into the coverage tiles, and versions into the others', () => {
     const { sources } = buildStyle(INPUT);
-    expect(JSON.stringify(sources.coverage)).toContain('/tiles/coverage/{z}/{x}/{y}.mvt?run=1&type=EDU_PRIMARY&profile=adult');
+    expect(JSON.stringify(sources.coverage)).toContain('/tiles/coverage/{z}/{x}/{y}.mvt?run=1&type=EDU_PRIMARY&profile=adult&v=3');
     expect(JSON.stringify(sources.buildings)).toContain('/tiles/buildings/{z}/{x}/{y}.mvt?v=3');
   });
 

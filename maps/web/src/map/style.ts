@@ -55,10 +55,10 @@ function vectorSource(layer: LayerInfo): SourceSpecification {
 
 function coverageSource(input: StyleInput, run: string, type: string): SourceSpecification {
   const { profile } = input.gap;
-  const extent = input.layers.find((layer) => layer.id === 'buildings')?.extent;
+  const { extent, version } = input.layers.find((layer) => layer.id === 'buildings') ?? { extent: null, version: 0 };
   return {
     type: 'vector',
-    tiles: [tileTemplate(COVERAGE, { run, type, profile })],
+    tiles: [tileTemplate(COVERAGE, { run, type, profile, v: version })],
     minzoom: COVERAGE_FIRST_ZOOM,
     maxzoom: LAST_TILE_ZOOM,
     ...(extent ? { bounds: extent } : {}),

@@ -125,7 +125,7 @@ export function Card(): JSX.Element | null {
   }, [key]);
   if (key === '') return null;
   return (
-    <aside class="card" ref={root} tabIndex={-1} aria-live="polite" aria-label={t('card.facts')}>
+    <aside class="card" ref={root} tabIndex={-1} aria-label={t('card.facts')}>
       {circle ? <CircleCard /> : <SelectedCard />}
     </aside>
   );
