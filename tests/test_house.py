@@ -183,6 +183,7 @@ def test_every_raise_is_of_our_tree() -> None:
         "KeyboardInterrupt",
         "BadParameter",
         "UsageError",
+        "Exit",
         "HTTPException",
         "CancelledError",
         # csv.Error, caught in the same function
