@@ -29,10 +29,16 @@ class HeadAsGet:
             await self.app(scope, receive, send)
             return
 
+        is_told = False
+
         async def send_head(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
+            nonlocal is_told
+            if message["type"] != "http.response.body":
+                await send(message)
+            elif not is_told:
+                # the answer ends here, however long the body would have been; the rest is stopped as for one who left
+                is_told = True
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self.app({**scope, "method": "GET"}, receive, send_head)
 

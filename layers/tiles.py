@@ -32,7 +32,7 @@ ZOOM_MAX = 22
 # References: Mapbox Vector Tile specification 2.1, section 4.1.
 EXTENT = 4096
 BUFFER = 64
-ROWS_MAX = 40_000
+ROWS_MAX = 20_000
 BYTES_MAX = 4_000_000
 # Latitude where the Web Mercator square ends, degrees.
 MERCATOR_LATITUDE_MAX = 85.0511287798066

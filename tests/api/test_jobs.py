@@ -134,6 +134,16 @@ def test_events_tell_every_change_and_end_with_the_job(client: Client, work: Wor
     assert json.loads(events[-1][1].removeprefix("data: "))["result"] == {"run_id": 42}
 
 
+def test_head_of_a_stream_does_not_wait_for_its_end(client: Client, work: Work) -> None:
+    address = order(client)
+    assert work.started.wait(20)
+    answer = client.head(address + "/events")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert client.get(address).json()["state"] == "running"
+    work.go.set()
+    wait_for(client, address, "done")
+
+
 def test_an_unknown_job_is_not_found(client: Client) -> None:
     for method in ("GET", "DELETE"):
         assert client.request(method, f"/jobs/{uuid.uuid4()}").status_code == 404
