@@ -18,6 +18,7 @@ from layers import cluster
 from layers.engine import ROLE_NAMES, Role, database_url, make_engine
 from layers.migrate import migrate, with_database
 from layers.settings import Settings
+from maps.build_hook import find_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,10 @@ class Db:
             address = cluster.find_address(self.settings)
             url = url.update_query_dict({"host": str(address.socket_dir), "port": str(address.port)})
         return url.render_as_string(hide_password=False)
+
+
+# Playwright brings a Node that needs a library a small system lacks; ours, which builds the front end, does not.
+os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(find_node() / "node"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
