@@ -365,7 +365,8 @@ def detect_gauss_kruger(x: ArrayLike, y: ArrayLike) -> str | None:
     A sentence naming the EPSG code where the easting carries its zone, or saying that the axes are swapped; None where
     the numbers do not look like a Chinese grid.
     """
-    east, north = float(np.nanmedian(np.asarray(x, dtype=np.float64))), float(np.nanmedian(np.asarray(y, np.float64)))
+    with np.errstate(over="ignore"):  # the mean of two huge values is no grid coordinate either
+        east, north = float(np.nanmedian(np.asarray(x, np.float64))), float(np.nanmedian(np.asarray(y, np.float64)))
     if _is_zoned(north) and _is_northing(east):
         return f"X is north and Y is east here: swap the two columns and use {_zone_crs(int(north // 1e6))}"
     if _is_zoned(east) and _is_northing(north):
