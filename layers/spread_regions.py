@@ -255,7 +255,10 @@ def fetch_regions(conn: Connection, uses: Mapping[str, int]) -> Regions:
     for statement in (_ROWS, "ANALYZE spread_row", _REGIONS):
         conn.execute(text(_fill(statement)))
     conn.execute(text("CREATE INDEX ON spread_region USING gist (geom)"))
-    for statement in ("ANALYZE spread_region", _BUILDINGS, "ANALYZE spread_building", _MEMBERS):
+    has_regions = bool(conn.execute(text("SELECT EXISTS (SELECT FROM spread_region)")).scalar_one())
+    # without regions nobody's place matters: the tables stay empty
+    buildings = _BUILDINGS if has_regions else f"{_BUILDINGS} AND false"
+    for statement in ("ANALYZE spread_region", buildings, "ANALYZE spread_building", _MEMBERS):
         conn.execute(text(statement))
     return _read_regions(conn)
 
@@ -326,17 +329,15 @@ def find_nearest(conn: Connection, regions: IntArray) -> dict[int, int]:
 
 
 def save_groups(conn: Connection) -> int:
-    """Bring the resident groups to the sums of ``spread_share`` and the given ones; return how many rows changed."""
-    conn.execute(
-        text(
-            _fill(
-                "INSERT INTO spread_share (building_id, population_ids, method, <columns>)"
-                " SELECT building_id, population_ids, method, <columns> FROM spread_given"
-            )
-        )
+    """Bring the resident groups to the sums of ``spread_share`` and the given ones; return how many rows changed.
+
+    No building is in both: given ones take nothing from regions.
+    """
+    add_given = (
+        "INSERT INTO spread_group (building_id, population_ids, method, <columns>)"
+        " SELECT building_id, population_ids, method, <columns> FROM spread_given"
     )
-    conn.execute(text("ANALYZE spread_share"))
-    conn.execute(text(_fill(_GROUPS)))
-    conn.execute(text("ANALYZE spread_group"))
+    for statement in ("ANALYZE spread_share", _GROUPS, add_given, "ANALYZE spread_group"):
+        conn.execute(text(_fill(statement)))
     removed = conn.execute(text(_REMOVE)).rowcount
     return int(removed + conn.execute(text(_fill(_WRITE))).rowcount)
