@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from geo.errors import DatumUnknown
 from geo.shifts import compare_shifts, find_suspicion
@@ -130,8 +130,7 @@ def _fetch_reference(stage: Stage, lon: Any, lat: Any) -> Objects:
         )
         rows = select(func.ST_AsBinary(table.c.geom)).where(table.c.valid_to.is_(None), table.c.geom.intersects(box))
         if table is own:
-            staged = select(stage.ready.c.source_id)
-            rows = rows.where(table.c.source_id.not_in(staged))
+            rows = rows.where(~exists().where(stage.ready.c.source_id == table.c.source_id))
         found = stage.conn.execute(rows.limit(REFERENCE_ROWS)).scalars().all()
         if len(found):
             return np.asarray(shapely.from_wkb([bytes(wkb) for wkb in found]), dtype=object)

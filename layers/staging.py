@@ -243,6 +243,9 @@ class Stage:
                 )
             )
             rows.drop(self.conn)
+            # whatever the planner believes of tables this new, no join with them is worse than a look-up a row
+            for table in (ready, self.rejects):
+                self.conn.execute(text(f"CREATE INDEX ON {table.name} (source_id)"))
             self.conn.execute(text(f"ANALYZE {ready.name}"))
             self.conn.execute(text(f"ANALYZE {self.rejects.name}"))
 
