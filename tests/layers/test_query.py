@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, text
 
@@ -85,6 +85,7 @@ def test_pages_of_results_start_at_their_key(conn: Connection, place: seed.Seed)
     assert "pk_run_building" in plan
 
 
+@settings(deadline=None)
 @given(st.floats(-180, 180), st.floats(-90, 90), st.floats(-180, 180), st.floats(-90, 90))
 def test_a_box_is_read_as_written(west: float, south: float, east: float, north: float) -> None:
     south, north = sorted((south, north))
@@ -95,6 +96,7 @@ def test_heights_in_a_box_are_left_out() -> None:
     assert parse_bbox("1,2,-5,3,4,99") == (1, 2, 3, 4)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_is_numbers_or_refused_by_name(words: str) -> None:
     readers: list[tuple[str, Any]] = [("bbox", parse_bbox), ("minutes", parse_minutes)]
@@ -118,6 +120,7 @@ def test_a_box_over_the_antimeridian_holds_both_sides(conn: Connection) -> None:
     assert [row["id"] for row in page.rows] == keys[:2]
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.integers(1, 7), st.integers(0, 8))
 def test_pages_of_any_size_hold_every_row_once(db: Db, place: seed.Seed, limit: int, extra: int) -> None:
     with db.owner.connect() as conn:
@@ -219,6 +222,7 @@ def test_coordinates_are_longitude_then_latitude(words: str, expected: tuple[flo
     assert (None if found is None else (found["lon"], found["lat"])) == expected
 
 
+@settings(deadline=None)
 @given(st.floats(-170, 169), st.floats(-80, 79), st.floats(0.001, 10), st.floats(0.001, 10))
 def test_the_first_zoom_shows_the_whole_extent(west: float, south: float, width: float, height: float) -> None:
     zoom = find_zoom((west, south, west + width, south + height))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maps import style
@@ -17,6 +17,7 @@ def test_round_numbers(value: float, expected: float) -> None:
     assert style.round_number(value) == expected
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1e7))
 def test_classes_of_people_ascend_and_have_a_colour_each(most: float) -> None:
     classes = style.people_classes(most)
