@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 
 from geo.errors import DataError, NotReady, StoreError
-from layers import cluster
-from layers.engine import Role, database_url, make_engine
+from layers.engine import Role, libpq_parameters, make_engine
 from layers.migrate import head_revision, migrate, read_revision
 from layers.programs import explain, find_programs
 from layers.tables import SCHEMA
@@ -161,17 +160,9 @@ def _unpack(path: Path, folder: Path) -> dict[str, TableState]:
 
 def client_address(settings: Settings, *, role: Role) -> tuple[str, dict[str, str]]:
     """Return a libpq address without a password, and the environment that carries the password."""
-    if settings.is_private:
-        address = cluster.find_address(settings)
-        found = database_url(settings, role=role)
-        parts = {"host": str(address.socket_dir), "port": str(address.port)}
-        return make_conninfo(user=found.username, dbname=found.database, **parts), {}
-    url = database_url(settings, role=role).set(drivername="postgresql")
-    given: dict[str, object] = dict(conninfo_to_dict(url.render_as_string(hide_password=False)))
-    password = given.pop("password", None)
-    return make_conninfo(**{key: str(value) for key, value in given.items()}), (
-        {} if password is None else {"PGPASSWORD": str(password)}
-    )
+    parameters = libpq_parameters(settings, role=role)
+    password = parameters.pop("password", None)
+    return make_conninfo(**parameters), {} if password is None else {"PGPASSWORD": password}
 
 
 def find_client(settings: Settings, name: str) -> Path:

@@ -65,6 +65,16 @@ def database_url(settings: Settings, *, role: Role) -> URL:
     return make_url(settings.database_url)
 
 
+def libpq_parameters(settings: Settings, *, role: Role) -> dict[str, str]:
+    """Return what a bare connection or another PostgreSQL program needs, password included."""
+    url = database_url(settings, role=role)
+    if settings.is_private:
+        address = cluster.find_address(settings)
+        url = url.update_query_dict({"host": str(address.socket_dir), "port": str(address.port)})
+    _, parameters = url.get_dialect()().create_connect_args(url)
+    return {name: str(value) for name, value in parameters.items()}
+
+
 def timeout_ms(settings: Settings, role: Role) -> int:
     """Return the longest statement of a role in milliseconds; 0 means no limit."""
     seconds = {"owner": 0.0, "writer": settings.writer_timeout_s, "reader": settings.reader_timeout_s}[role]

@@ -13,11 +13,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 
 from geo.errors import StoreError
 from layers import cluster
-from layers.engine import ROLE_NAMES, Role, make_engine, timeout_ms, translate_errors
+from layers.engine import ROLE_NAMES, Role, libpq_parameters, make_engine, timeout_ms, translate_errors
 from layers.tables import SCHEMA
 
 if TYPE_CHECKING:
@@ -172,8 +173,8 @@ def _prepare_foreign(settings: Settings) -> list[str]:
     StoreError
         PostGIS is absent and the owner may not add it: without it nothing can be stored.
     """
-    address = (settings.database_url or "").replace("+psycopg", "", 1)
-    with translate_errors(private=False), psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
+    parameters = make_conninfo(connect_timeout=5, **libpq_parameters(settings, role="owner"))
+    with translate_errors(private=False), psycopg.connect(parameters, autocommit=True) as connection:
         for extension in EXTENSIONS:
             _make_extension(connection, extension)
         missing: list[str] = []

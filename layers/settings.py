@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,10 @@ OTHER_KEYS = frozenset({"ONEMAP_REAL_DATA", "ONEMAP_TEST_DATABASE_URL", "ONEMAP_
 ROOT_HOME = Path("/var/lib/onemap")
 # PostgreSQL cuts names at 63 bytes; the characters are those that need no quoting.
 NAME_LENGTH_MAX = 63
+# libpq's way to name replicas: postgresql://user@one:5432,two:5432/name
+SEVERAL_HOSTS = re.compile(
+    r"(?P<scheme>[a-z+]+://)(?P<user>(?:[^@/?]*@)?)(?P<hosts>[^@/?,]+(?:,[^@/?,]+)+)(?P<rest>/.*)"
+)
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 
 
@@ -134,14 +139,17 @@ def find_default_home(environ: Mapping[str, str]) -> Path:
 
 def read_url(text: str) -> str:
     """Return a database address for SQLAlchemy's psycopg dialect; the fault never repeats the address."""
+    several = SEVERAL_HOSTS.fullmatch(text)
     try:
-        url: URL = make_url(text)
+        url: URL = make_url(several["scheme"] + several["user"] + several["rest"] if several else text)
     except (ArgumentError, ValueError):
         raise ValueError("not a database address; expected postgresql://user:password@host:5432/name") from None
     if url.drivername not in {"postgresql", "postgres", "postgresql+psycopg"}:
         raise ValueError(f"found a {url.drivername} address, expected postgresql://")
     if not url.database:
         raise ValueError("names no database; expected postgresql://user:password@host:5432/name")
+    if several:
+        url = url.update_query_dict({"host": several["hosts"].split(",")})
     return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 

@@ -106,6 +106,14 @@ def test_a_wrong_password(db: Db, tmp_path: Path) -> None:
     assert WRONG not in str(caught.value)
 
 
+def test_a_dead_replica_is_passed_over(db: Db, tmp_path: Path) -> None:
+    with psycopg.connect(db.url("owner")) as connection:
+        folder, port, name = connection.info.host, connection.info.port, connection.info.dbname
+    hosts = f"host=127.0.0.1:{find_closed_port()}&host={folder}:{port}"
+    url = f"postgresql+psycopg://onemap_owner@/{name}?{hosts}"
+    connect(make_engine(Settings(home=tmp_path, database_url=url), role="owner"))
+
+
 def test_roles_without_a_password_cannot_come_in_over_tcp(db: Db, tmp_path: Path) -> None:
     for user in ("postgres", "onemap_owner", "onemap_writer", "onemap_reader"):
         url = tcp_url(db, user=user, password="")

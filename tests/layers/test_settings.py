@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from geo.errors import RequestError
+from layers.engine import libpq_parameters
 from layers.settings import KEYS, Settings
 
 
@@ -115,6 +116,19 @@ def test_all_faults_are_told_at_once() -> None:
 def test_a_reading_address_alone_is_refused() -> None:
     with pytest.raises(RequestError, match="needs DATABASE_URL"):
         Settings.from_environment({"DATABASE_URL_READ": "postgresql://a/b"})
+
+
+def test_an_address_may_name_several_servers() -> None:
+    url = "postgresql://li:secret@one:5433,two,three:5435/city?target_session_attrs=any"
+    settings = Settings.from_environment({"DATABASE_URL": url})
+    assert libpq_parameters(settings, role="owner") == {
+        "user": "li",
+        "password": "secret",
+        "host": "one,two,three",
+        "port": "5433,,5435",
+        "dbname": "city",
+        "target_session_attrs": "any",
+    }
 
 
 def test_an_empty_value_counts_as_absent() -> None:
