@@ -68,6 +68,8 @@ class Recogniser:
     ----------
     pack
         The standards pack in force.
+    file_word
+        Name of the file without its ending: what it says of the kind counts for rows that say nothing themselves.
     by_basis
         Facilities by what decided: ``given``, ``recognised`` or ``not recognised``.
     uncertain
@@ -77,6 +79,7 @@ class Recogniser:
     """
 
     pack: Pack
+    file_word: str | None = None
     by_basis: Counter[str] = field(default_factory=Counter)
     uncertain: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
@@ -84,8 +87,9 @@ class Recogniser:
     def apply(self, clean: Clean) -> None:
         """Fill type, candidates and basis of a cleaned batch.
 
-        A code of the pack stands. Any other word is recognised together with the row's name, its other columns as
-        tags, and its size; it is kept in the properties. A tie leaves the type empty for a person to choose.
+        A code of the pack stands. Any other word, else the file's name, is recognised together with the row's name,
+        its other columns as tags, and its size; the word is kept in the properties. A tie leaves the type empty for a
+        person to choose.
         """
         frame = clean.frame
         if not len(frame):
@@ -105,7 +109,7 @@ class Recogniser:
             self.by_basis[BASIS_GIVEN] += 1
             return word.strip().upper(), None, BASIS_GIVEN, properties
         tags = {key: str(value) for key, value in properties.items()}
-        answer = recognise(tags=tags, name=name, category=word, area_m2=area_m2, pack=self.pack)
+        answer = recognise(tags=tags, name=name, category=word or self.file_word, area_m2=area_m2, pack=self.pack)
         kept = properties if word is None else {"type": word, **properties}
         return *self._count(answer, word or name or "(no name)"), kept
 

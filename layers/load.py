@@ -201,7 +201,7 @@ def _prepare_reader(source: Source, layer: str, options: LoadOptions, pack: Pack
         options=options,
         pack=pack,
         joins=joins,
-        recogniser=Recogniser(pack) if layer == "facilities" else None,
+        recogniser=Recogniser(pack, info.path.stem) if layer == "facilities" else None,
     )
 
 
