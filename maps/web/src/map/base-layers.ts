@@ -189,7 +189,8 @@ export function baseLabels(colours: Palette, look: LookOf): LayerSpecification[]
   const halo = { 'text-halo-color': colours.halo, 'text-halo-width': 1.4, 'text-halo-blur': 0.4 } as const;
   return [
     {
-      id: 'street-name', type: 'symbol', source: 'streets', 'source-layer': 'streets', minzoom: 13.5, filter: filter(['has', 'name']),
+      id: 'street-name', type: 'symbol', source: 'streets', 'source-layer': 'streets', minzoom: 13.5,
+      filter: filter(['all', ['has', 'name'], ['step', ['zoom'], ['>=', STREET_RANK, 3], 15, true]]),
       layout: {
         visibility: shown(look('streets')), 'symbol-placement': 'line', 'symbol-spacing': 380, 'text-field': name, 'text-font': FONT.regular,
         'text-size': growing([[13.5, 10.5], [19, 14]]), 'text-letter-spacing': 0.06, 'text-max-angle': 30, 'text-padding': 6, 'symbol-sort-key': expression(['-', 0, STREET_RANK]),
