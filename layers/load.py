@@ -29,6 +29,7 @@ from layers.load_options import LoadReport
 from layers.population import spread_population
 from layers.read import open_source
 from layers.read.columns import guess_columns, require_columns
+from layers.remeasure import measure_again
 from layers.staging import Stage
 from layers.store import (
     RESIDENT_LAYERS,
@@ -39,7 +40,7 @@ from layers.store import (
     raise_version,
     refresh_residents,
 )
-from layers.tables import building, compound, gate, population
+from layers.tables import compound, gate, population
 from layers.target import find_target
 
 if TYPE_CHECKING:
@@ -435,13 +436,7 @@ def _settle_metric_crs(conn: Connection, stages: Mapping[str, Stage]) -> None:
     if crs is None:
         return
     if metric.save_metric_crs(conn, crs, basis="provisional" if streets is None else "streets"):
-        remeasure(conn, crs)
-
-
-def remeasure(conn: Connection, crs: str) -> None:
-    """Measure all buildings in another grid; a changed size is a new version of the layer."""
-    if metric.measure_all_footprints(conn, crs):
-        raise_version(conn, building, "buildings", box=None, load_id=None, kind="measure")
+        measure_again(conn, crs)
 
 
 def _settle_residents(conn: Connection, staged: Sequence[Staged], outcomes: list[Outcome]) -> list[Outcome]:

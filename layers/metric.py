@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pyproj import CRS
+from pyproj.exceptions import CRSError
 from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -95,8 +96,11 @@ def grid_srid(crs: str) -> int:
     RequestError
         The text names no projected grid in metres with an EPSG code.
     """
-    code = crs.upper().removeprefix("EPSG:")
-    grid = CRS.from_epsg(int(code)) if code.isdigit() else None
+    code = crs.strip().upper().removeprefix("EPSG:")
+    try:
+        grid = CRS.from_epsg(int(code)) if code.isdecimal() else None
+    except CRSError:
+        grid = None
     if grid is None or not grid.is_projected or grid.axis_info[0].unit_conversion_factor != 1.0 or code == "3857":
         raise RequestError(
             f"Choosing the metric grid: found {crs[:80]!r}, expected a projected grid in metres such as EPSG:4547",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.cli.context import json_option, pass_settings, print_json, say
+from api.cli.context import json_option, pass_settings, prepare_database, print_json, say
 
 if TYPE_CHECKING:
     from layers.engine import Role
@@ -110,6 +110,31 @@ def migrate(settings: Settings) -> None:
         say("Some rights only the database's administrator may give. Until then one role serves for all. Please run:")
         for statement in report.administrator_sql:
             click.echo(statement)
+
+
+@db.command("metric-crs")
+@click.argument("crs", required=False)
+@pass_settings
+def metric_crs(settings: Settings, *, crs: str | None) -> None:
+    """Show the grid that lengths and areas are taken in, or change it to CRS, for example EPSG:4547.
+
+    It is chosen when the first streets are loaded. A change measures everything again and makes new versions of streets
+    and buildings; runs made before keep theirs.
+    """
+    from layers.engine import make_engine
+    from layers.metric import fetch_metric_crs
+    from layers.remeasure import change_metric_crs
+
+    prepare_database(settings)
+    engine = make_engine(settings, role="writer")
+    try:
+        if crs is not None:
+            has_changed = change_metric_crs(engine, crs)
+            say("Measured everything again." if has_changed else "That is the grid already.")
+        with engine.connect() as connection:
+            click.echo(fetch_metric_crs(connection))
+    finally:
+        engine.dispose()
 
 
 @db.command()

@@ -141,6 +141,33 @@ def test_a_join_by_command(run: Run) -> None:
     assert "tax.csv: 1 of 1 rows found a record" in out
 
 
+def test_the_metric_grid_is_shown_and_changed_by_command_only(run: Run) -> None:
+    code, _, err = run("db", "metric-crs")
+    assert code == 4
+    assert "onemap load streets" in err
+    write(Path("s.geojson"), (line((114.3, 30), (114.4, 30)), {"source_id": "a"}))
+    houses(Path("b.geojson"), people=3)
+    run("load", "streets", "s.geojson")
+    run("load", "buildings", "b.geojson")
+    assert run("db", "metric-crs")[1].strip() == "EPSG:4547"
+    code, out, err = run("db", "metric-crs", "EPSG:32650")
+    assert (code, out.strip()) == (0, "EPSG:32650")
+    _, out, _ = run("layers", "--json")
+    assert {layer["layer"]: layer["version"] for layer in json.loads(out)} == {
+        "buildings": 2,
+        "population": 1,
+        "streets": 2,
+    }
+    write(Path("t.geojson"), (line((87.3, 30), (87.4, 30)), {"source_id": "b"}))
+    run("load", "streets", "t.geojson", "--source", "far")
+    assert run("db", "metric-crs")[1].strip() == "EPSG:32650"
+    assert "already" in run("db", "metric-crs", "epsg:32650")[2]
+    for bad in ("EPSG:3857", "EPSG:4326", "somewhere", "EPSG:999999"):
+        code, _, err = run("db", "metric-crs", bad)
+        assert code == 2, err
+        assert "metric grid" in err
+
+
 BAD: list[tuple[tuple[str, ...], str]] = [
     (("load", "buildings", "absent.geojson"), "absent.geojson"),
     (("load", "roads", "b.geojson"), "core layers"),
