@@ -46,7 +46,7 @@ def make_executor() -> Executor:
     return ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
 
 
-def create_app(settings: Settings, *, executor: Callable[[], Executor] = make_executor) -> FastAPI:
+def create_app(settings: Settings, *, executor: Callable[[], Executor] = make_executor, warm: bool = False) -> FastAPI:
     """Return the web application of one installation.
 
     Parameters
@@ -55,6 +55,8 @@ def create_app(settings: Settings, *, executor: Callable[[], Executor] = make_ex
         The installation; nothing is connected before the first request.
     executor
         Makes what jobs are done in.
+    warm
+        Compile kernels and load the layers at once, in a thread; `/readyz` waits for it.
     """
     app = FastAPI(
         title="OneMap",
@@ -63,7 +65,7 @@ def create_app(settings: Settings, *, executor: Callable[[], Executor] = make_ex
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=_make_lifespan(settings, executor),
+        lifespan=_make_lifespan(settings, executor, warm=warm),
     )
     for module in (catalogue, tiles, runs, circles, features, jobs, search, health):
         app.include_router(
@@ -83,7 +85,7 @@ def create_app(settings: Settings, *, executor: Callable[[], Executor] = make_ex
     return app
 
 
-def _make_lifespan(settings: Settings, executor: Callable[[], Executor]) -> Any:
+def _make_lifespan(settings: Settings, executor: Callable[[], Executor], *, warm: bool) -> Any:
     """Return what opens and closes the services of one process."""
 
     @asynccontextmanager
@@ -108,6 +110,8 @@ def _make_lifespan(settings: Settings, executor: Callable[[], Executor]) -> Any:
         )
         try:
             await _take_on_waiting(runner)
+            if warm:
+                app.state.services.studies.start_warming()
             yield
         finally:
             runner.close()

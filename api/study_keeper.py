@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
+
+from geo.errors import OneMapError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +18,11 @@ if TYPE_CHECKING:
     from layers.circle import Circles
     from layers.settings import Settings
     from layers.study import Study
+
+FIRST_HOME = (
+    "SELECT ST_X(p) AS lon, ST_Y(p) AS lat FROM (SELECT ST_PointOnSurface(geom) AS p FROM onemap.building "
+    "WHERE valid_to IS NULL ORDER BY id LIMIT 1) AS first"
+)
 
 
 class StudyKeeper:
@@ -32,6 +40,26 @@ class StudyKeeper:
         self._lock = threading.Lock()
         self._stamps: dict[str, str] | None = None
         self._study: Study | None = None
+        self._warming: threading.Thread | None = None
+
+    @property
+    def is_warm(self) -> bool:
+        """Return whether nothing is being prepared that a first request would wait for."""
+        return self._warming is None or not self._warming.is_alive()
+
+    def start_warming(self) -> None:
+        """Compile the kernels and load the layers in a thread, so that the first click need not wait for it."""
+        self._warming = threading.Thread(target=self._warm, daemon=True)
+        self._warming.start()
+
+    def _warm(self) -> None:
+        from layers.run_result import DEFAULT_PROFILE
+
+        # the circle itself is of no interest: it uses every kernel a request will use, on arrays of the same kind
+        with suppress(OneMapError), self.engine.connect() as connection:
+            home = connection.execute(text(FIRST_HOME)).first()
+            if home is not None:
+                self.find_circles(lon=home.lon, lat=home.lat, minutes=[5], profile=DEFAULT_PROFILE)
 
     def find_circles(self, *, lon: float, lat: float, minutes: Sequence[float], profile: str) -> Circles:
         """Return circles around a place; see :func:`layers.circle.find_circles`."""

@@ -32,7 +32,7 @@ def make_app() -> FastAPI:
     """Return the web application of this process's environment; each worker calls it once."""
     from api.app import create_app
 
-    return create_app(read_settings())
+    return create_app(read_settings(), warm=True)
 
 
 @click.command()

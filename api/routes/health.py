@@ -35,12 +35,13 @@ async def get_health() -> dict[str, str]:
 
 @router.get("/readyz", response_model=schemas.Readiness, responses={503: {"model": schemas.Readiness}})
 async def get_readiness(response: Response, services: ServicesDep) -> dict[str, Any]:
-    """Say whether database, tables, layers and pages are there; 503 names what is missing."""
+    """Say whether database, tables, layers, pages and walking engine are there; 503 names what is missing."""
     checks = [
         await _check_database(services, "database", _touch),
         await _check_database(services, "tables", _check_revision),
         await _check_database(services, "layers", _check_layers),
         _check_pages(),
+        _check_engine(services),
     ]
     ready = all(check["ok"] for check in checks)
     if not ready:
@@ -83,3 +84,9 @@ def _check_pages() -> dict[str, Any]:
     except NotReady as error:
         return {"name": "pages", "ok": False, "detail": f"{error.message} {error.hint}"}
     return {"name": "pages", "ok": True, "detail": ""}
+
+
+def _check_engine(services: Services) -> dict[str, Any]:
+    if services.studies.is_warm:
+        return {"name": "engine", "ok": True, "detail": ""}
+    return {"name": "engine", "ok": False, "detail": "The walking engine is being prepared; this takes seconds."}

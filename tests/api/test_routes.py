@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
@@ -13,9 +15,13 @@ import pytest
 import shapely
 from sqlalchemy import delete, select, text, update
 
+from api.app import create_app
+from api.study_keeper import StudyKeeper
 from layers import tables
 from layers.query.features import GEOJSON_DECIMALS
 from tests import factories, seed
+from tests.api.client import open_client
+from tests.api.conftest import make_threads
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -337,6 +343,22 @@ def test_health_and_readiness(client: Client) -> None:
     )
 
 
+def test_readiness_waits_for_the_walking_engine(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_finish = threading.Event()
+    monkeypatch.setattr(StudyKeeper, "find_circles", lambda *_args, **_options: may_finish.wait(timeout=30))
+    with open_client(create_app(db.settings, executor=make_threads, warm=True)) as client:
+        waiting = client.get("/readyz")
+        may_finish.set()
+        assert waiting.status_code == 503
+        assert [c["name"] for c in waiting.json()["checks"] if not c["ok"]] >= ["engine"]
+        for _ in range(100):
+            states = {c["name"]: c["ok"] for c in client.get("/readyz").json()["checks"]}
+            if states["engine"]:
+                break
+            time.sleep(0.05)
+        assert states["engine"]
+
+
 def test_every_json_answer_is_typed(app: FastAPI) -> None:
     for path, operations in app.openapi()["paths"].items():
         for method, operation in operations.items():
@@ -347,10 +369,6 @@ def test_every_json_answer_is_typed(app: FastAPI) -> None:
 
 
 def test_missing_layers_and_runs_say_which_command_makes_them(fresh_db: Db) -> None:
-    from api.app import create_app
-    from tests.api.client import open_client
-    from tests.api.conftest import make_threads
-
     with open_client(create_app(fresh_db.settings, executor=make_threads)) as client:
         for path, command in (
             ("/tiles/buildings/1/1/1.mvt", "onemap load buildings"),
