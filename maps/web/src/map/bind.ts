@@ -19,7 +19,7 @@ import { buildStyle, type StyleInput } from './style';
 
 /** The map once it is there; panels use it to fly and to fit. */
 export const plannerMap = signal<PlannerMap | null>(null);
-/** What lay under the click that drew the present circles. */
+/** What lies under the place that the present circles start from. */
 export const ground = signal<GroundHit[]>([]);
 export const mapError = signal<string | null>(null);
 export const isMapReady = signal(false);
@@ -108,6 +108,13 @@ function bindData(map: PlannerMap): (() => void)[] {
   ];
 }
 
+function bindGround(map: PlannerMap): () => void {
+  return effect(() => {
+    const { circle } = screen.value;
+    ground.value = circle && isMapReady.value ? map.under(circle) : [];
+  });
+}
+
 function bindView(map: PlannerMap): (() => void)[] {
   return [
     effect(() => {
@@ -160,10 +167,7 @@ export function mountMap(container: HTMLElement, isAnimated: boolean): () => voi
       onView: moveView,
       onPick: select,
       onArea: pickArea,
-      onGround: (place, under) => {
-        ground.value = under;
-        drawCircle(place);
-      },
+      onGround: drawCircle,
       onHoverArea: (code) => (hovered.value = code === null ? null : { kind: 'area', id: code }),
       onError: (message) => (mapError.value = message),
       isCircleTool: () => isCircleTool.peek(),
@@ -177,6 +181,7 @@ export function mountMap(container: HTMLElement, isAnimated: boolean): () => voi
     }),
     ...bindData(map),
     ...bindView(map),
+    bindGround(map),
   ];
   plannerMap.value = map;
   return () => {

@@ -15,7 +15,7 @@ export interface PlannerMapEvents {
   onView: (view: View) => void;
   onPick: (selection: Selection) => void;
   onArea: (code: string) => void;
-  onGround: (place: Place, under: GroundHit[]) => void;
+  onGround: (place: Place) => void;
   onHoverArea: (code: string | null) => void;
   onError: (message: string) => void;
   /** True while every click means "circles from here". */
@@ -111,7 +111,7 @@ export class PlannerMap {
     const box = this.map.getCanvas().getBoundingClientRect();
     const point = { x: event.clientX - box.left, y: event.clientY - box.top };
     const { lng, lat } = this.map.unproject([point.x, point.y]);
-    this.options.events.onGround({ lon: lng, lat }, groundAt(this.map, point));
+    this.options.events.onGround({ lon: lng, lat });
   }
 
   private click({ point, lngLat }: MapMouseEvent): void {
@@ -123,7 +123,7 @@ export class PlannerMap {
       const area = gapAreaAt(this.map, point);
       if (area !== null) { events.onArea(area); return; }
     }
-    events.onGround(place, groundAt(this.map, point));
+    events.onGround(place);
   }
 
   private hover({ point }: MapMouseEvent): void {

@@ -100,6 +100,7 @@ function Found({ answer }: { answer: Circles }): JSX.Element {
       <section class="card-section">
         <h3>{t('circle.inside')} <small>{profileNameOf(profileCode.value)}</small></h3>
         <Summary rows={rows} />
+        {ground.value.some((hit) => hit.layer === 'compounds') && <p class="finding">{t('circle.inCompound')}</p>}
         {(answer.start.edge_m ?? 0) > 1 && <p class="muted">{t('circle.offStreet', { n: formatMetres(answer.start.edge_m, lang.value) })}</p>}
       </section>
       <section class="card-section">
