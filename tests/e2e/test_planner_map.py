@@ -450,3 +450,10 @@ def test_the_policy_allows_nothing_inline(page: MapPage, city: ServedCity) -> No
     for policy in seen:
         assert "script-src 'self'" in policy
         assert "unsafe" not in policy
+
+
+def test_the_api_reference_is_drawn_from_our_own_copy(page: MapPage, city: ServedCity) -> None:
+    page.page.goto(f"{city.base}/docs")
+    page.wait_for(lambda: page.page.locator(".opblock").count(), "the routes to be listed")
+    listed = page.texts(".opblock-summary-path")
+    assert any("/gaps/runs" in path.replace("\u200b", "") for path in listed)

@@ -163,7 +163,7 @@ export const en: Record<TextKey, string> = {
   'circle.offStreet': '{n} off the street',
   'circle.here': 'Here',
   'circle.inside': 'People who can walk here',
-  'circle.inCompound': 'This place is inside a compound’s walls: only its own residents come in through the gate, others are not counted.',
+  'circle.inCompound': 'This place is inside a compound’s walls: people from outside are counted only where a gate is open to all.',
   'circle.basisAll': 'No counts by age: everybody is counted.',
   'map.label': 'Map',
   'map.zoomIn': 'Zoom in',

@@ -161,7 +161,7 @@ export const zh = {
   'circle.offStreet': '离路网 {n}',
   'circle.here': '此处',
   'circle.inside': '能走到这里的人',
-  'circle.inCompound': '此处在小区围墙内：只有本小区居民能从门进来，别处的人不计。',
+  'circle.inCompound': '此处在小区围墙内：门若不对外开放，外面的人进不来，因此不计。',
   'circle.basisAll': '没有分年龄人口，按全部人口计。',
   'map.label': '地图',
   'map.zoomIn': '放大',
