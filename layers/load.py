@@ -186,6 +186,9 @@ def _prepare_reader(source: Source, layer: str, options: LoadOptions, pack: Pack
         joins.append(read_join(join, columns))
         columns += joins[-1].names
     mapping = guess_columns(columns, layer, given=options.columns, taken=info.geometry_columns)
+    if options.id_from_geometry:
+        # the file's own number is then a column like any other
+        mapping.pop("source_id", None)
     for ours in options.constants:
         mapping[ours] = CONSTANT_PREFIX + ours
     require_columns(mapping, columns, layer, id_from_geometry=options.id_from_geometry)

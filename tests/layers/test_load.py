@@ -254,12 +254,16 @@ def test_a_dry_run_tells_the_same_and_stores_nothing(load: Any, fresh_db: Db, tm
     assert counts(load("buildings", file)) == counts(dry)
 
 
-def test_identity_from_geometry(load: Any, tmp_path: Path) -> None:
+def test_identity_from_geometry(load: Any, fresh_db: Db, tmp_path: Path) -> None:
     file = write(tmp_path / "b.geojson", (square(114.3, 30.5), {"name": "a"}), (square(114.4, 30.5), {"name": "b"}))
     with pytest.raises(MissingColumn, match="source_id"):
         load("buildings", file)
     assert counts(load("buildings", file, id_from_geometry=True)) == (2, 0, 0, 0, 0)
     assert counts(load("buildings", file, id_from_geometry=True)) == (0, 0, 2, 0, 0)
+    numbered = write(tmp_path / "c.geojson", (square(114.5, 30.5), {"id": 7}))
+    assert "source_id" not in load("buildings", numbered, id_from_geometry=True).columns
+    kept = fetch(fresh_db, select(tables.building.c.properties).order_by(tables.building.c.id.desc()))
+    assert kept[0] == ({"id": 7},)
 
 
 def test_columns_without_a_name_of_ours_are_kept(load: Any, fresh_db: Db, tmp_path: Path) -> None:
