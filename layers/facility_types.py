@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import shapely
 from sqlalchemy import delete, func
 from sqlalchemy.dialects.postgresql import insert
 
+from geo.errors import RequestError
 from layers.recognise import recognise
 from layers.tables import facility_type
 
@@ -58,6 +60,26 @@ def save_pack(conn: Connection, pack: Pack) -> bool:
         )
         changed += conn.execute(statement).rowcount
     return bool(changed + gone.rowcount)
+
+
+def check_code(code: str, pack: Pack) -> None:
+    """Refuse a type for every row that is no code of the pack: it would be recognised as something, or as nothing.
+
+    Raises
+    ------
+    RequestError
+        There is no such code; the message names those that look like it.
+    """
+    wanted = code.strip().upper()
+    if wanted in pack.codes:
+        return
+    near = difflib.get_close_matches(wanted, sorted(pack.codes), n=3)
+    like = f"; near it are {', '.join(near)}" if near else ""
+    raise RequestError(
+        f"Setting type for every row: the standards pack has no code {code[:80]!r}{like}.",
+        hint="`onemap standards list` shows the codes.",
+        parameter="set",
+    )
 
 
 @dataclass(slots=True)
@@ -132,7 +154,7 @@ class Recogniser:
         if self.uncertain:
             notes.append(
                 f"{self.uncertain:,} facilities fit several types; they are stored without one, "
-                "with the candidates for a person to choose from"
+                "and `onemap layers --uncertain` lists them with the types they fit"
             )
         if unknown := self.by_basis[BASIS_NONE]:
             words = ", ".join(f"{word!r} ({count})" for word, count in self.unknown.most_common(5))

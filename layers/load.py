@@ -23,8 +23,9 @@ from layers.catalog import find_layer, read_pack
 from layers.clean import clean_batch
 from layers.datum_check import check_datum
 from layers.engine import translate_errors
-from layers.facility_types import Recogniser, save_pack
+from layers.facility_types import Recogniser, check_code, save_pack
 from layers.join import read_join
+from layers.load_history import describe_overwritten
 from layers.load_options import LoadReport
 from layers.population import spread_population
 from layers.read import open_source
@@ -179,7 +180,7 @@ class Reader:
 def _prepare_reader(source: Source, layer: str, options: LoadOptions, pack: Pack) -> Reader:
     """Settle columns, joins and datum before the first row is read."""
     info = source.info
-    _check_constants(layer, options)
+    _check_constants(layer, options, pack)
     columns = list(info.columns)
     joins = []
     for join in options.joins:
@@ -209,7 +210,7 @@ def _prepare_reader(source: Source, layer: str, options: LoadOptions, pack: Pack
     )
 
 
-def _check_constants(layer: str, options: LoadOptions) -> None:
+def _check_constants(layer: str, options: LoadOptions, pack: Pack) -> None:
     known = find_layer(layer).column_names
     for ours in options.constants:
         if ours not in known or ours == find_layer(layer).identity:
@@ -220,6 +221,8 @@ def _check_constants(layer: str, options: LoadOptions) -> None:
             )
         if ours in options.columns.values():
             raise RequestError(f"Setting {ours} for every row: --map fills it already.", parameter="set")
+    if layer == "facilities" and "type" in options.constants:
+        check_code(options.constants["type"], pack)
 
 
 def find_geometry_words(options: LoadOptions) -> tuple[str, ...] | None:
@@ -406,10 +409,12 @@ def publish_all(
             beside.prepare(conn)
         if dry_run:
             outcomes = publish(conn, publications, dry_run=True)
+            _note_overwritten(conn, staged, outcomes)
             transaction.rollback()
             return outcomes
         _settle_metric_crs(conn, stages)
         outcomes = publish(conn, publications)
+        _note_overwritten(conn, staged, outcomes)
         for beside in references:
             if beside.finish(conn) and not _has_changed(outcomes, beside.name):
                 table = stages[beside.name].target.table
@@ -421,6 +426,11 @@ def publish_all(
         for one, outcome in zip(staged, outcomes, strict=True):
             one.notes += _list_gates_without_compound(conn) if outcome.layer in ("gates", "compounds") else []
     return outcomes
+
+
+def _note_overwritten(conn: Connection, staged: Sequence[Staged], outcomes: Sequence[Outcome]) -> None:
+    for one, outcome in zip(staged, outcomes, strict=True):
+        one.notes[:0] = describe_overwritten(conn, one.publication, outcome)
 
 
 def _has_changed(outcomes: Sequence[Outcome], layer: str) -> bool:

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from geo.errors import RequestError
+from layers.plain_text import escape_control, has_control
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from layers.store import Mode, Outcome
+
+SOURCE_LENGTH_MAX = 100
 
 Scheme = Literal["auto", "cn", "any"]
 
@@ -86,6 +91,22 @@ class LoadOptions:
     scheme: Scheme = "auto"
     is_barrier: bool | None = None
     title: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a source that could not be shown or typed again.
+
+        Raises
+        ------
+        RequestError
+            The source is too long or holds control characters.
+        """
+        if self.source is not None and (len(self.source) > SOURCE_LENGTH_MAX or has_control(self.source)):
+            raise RequestError(
+                f"Loading as source {escape_control(self.source[:40])!r}: expected at most {SOURCE_LENGTH_MAX} "
+                f"characters without control characters, found {len(self.source):,}.",
+                hint="Write --source NAME with a short name, such as the office the data come from.",
+                parameter="source",
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is written with the load: everything that was not left at its default."""

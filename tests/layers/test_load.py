@@ -408,3 +408,37 @@ def test_a_file_without_rows_is_refused(load: Any, fresh_db: Db, tmp_path: Path,
 def test_an_unknown_layer_is_refused(load: Any, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="core layers"):
         load("roads", tmp_path / "x.csv")
+
+
+def test_a_type_for_every_row_must_be_a_code_of_the_pack(load: Any, fresh_db: Db, tmp_path: Path) -> None:
+    file = write(tmp_path / "f.geojson", (point(114.3, 30.5), {"source_id": "1"}))
+    with pytest.raises(RequestError, match=r"no code 'EDU_PRIMRY'.*EDU_PRIMARY") as fault:
+        load("facilities", file, constants={"type": "EDU_PRIMRY"})
+    assert "onemap standards list" in fault.value.hint
+    assert count(fresh_db, tables.load) == 0
+    load("facilities", file, constants={"type": " edu_primary"})
+    assert fetch(fresh_db, select(tables.facility.c.type)) == [("EDU_PRIMARY",)]
+
+
+def test_a_file_that_overwrites_anothers_rows_says_so(load: Any, tmp_path: Path) -> None:
+    one, two = houses(tmp_path / "one.geojson", 3), houses(tmp_path / "two.geojson", 2, people=7)
+
+    def said(report: LoadReport) -> list[str]:
+        return [note for note in report.notes if "--source" in note]
+
+    assert said(load("buildings", one)) == []
+    (trial,) = said(load("buildings", two, dry_run=True))
+    assert "would be overwritten" in trial
+    (note,) = said(load("buildings", two))
+    assert note.startswith("2 rows of source buildings, last loaded from one.geojson, were overwritten")
+    assert said(load("buildings", houses(tmp_path / "two.geojson", 2, people=8))) == []
+    assert said(load("buildings", one, source="elsewhere")) == []
+
+
+@pytest.mark.parametrize("source", ["x" * 101, "a\x1b[31m", "a\nb", "\u202eabc"])
+def test_a_source_must_be_short_and_plain(source: str) -> None:
+    with pytest.raises(RequestError, match="source") as fault:
+        LoadOptions(source=source)
+    assert fault.value.parameter == "source"
+    assert source not in fault.value.message
+    assert LoadOptions(source="教育局 (2026)" + "x" * 80).source
