@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from geo.errors import DataError
-from geo.topology import join_ends, morton_order
+from geo.topology import join_edges, join_ends, morton_order
 from geo.units import BoolArray, FloatArray, Int32Array, IntArray, ObjectArray, to_mm
 from geo.walls import OUTSIDE, Pieces, Walls, cut_at_walls
 
@@ -162,6 +163,14 @@ class Network:
         zone[self.edge_b] = self.edge_zone
         return zone
 
+    def measure_parts(self) -> tuple[int, float]:
+        """Return how many parts do not connect on foot, gates included, and the share of length of the largest."""
+        parent = join_edges(self.edge_a, self.edge_b, self.node_count)
+        length = np.bincount(parent[self.edge_a], weights=self.edge_mm, minlength=self.node_count)
+        parts = int((np.bincount(parent[self.edge_a], minlength=self.node_count) > 0).sum())
+        total = float(length.sum())
+        return parts, float(length.max()) / total if total else 1.0
+
     def find_unattached_gates(self) -> IntArray:
         """Return the store ids of gates that open onto no way."""
         attached = np.zeros(self.gate_id.shape[0], dtype=bool)
@@ -276,13 +285,10 @@ def _split(draft: _Draft, edge: IntArray, place_m: FloatArray) -> _Draft:
     origin: list[int] = []
     ends: list[tuple[bool, bool]] = []
     for row in cut_edges:
-        places = np.unique(place_m[edge == row])
-        places = places[np.concatenate([[True], np.diff(places) > SNAP_SPLIT_M])]
-        stops = [0.0, *places.tolist(), float(shapely.length(draft.line[row]))]
-        for number in range(len(stops) - 1):
-            lines.append(_substring(draft.line[row], stops[number], stops[number + 1]))
-            origin.append(int(row))
-            ends.append((number == 0, number == len(stops) - 2))
+        parts = cut_line(draft.line[row], place_m[edge == row].tolist())
+        lines += parts
+        origin += [int(row)] * len(parts)
+        ends += [(number == 0, number == len(parts) - 1) for number in range(len(parts))]
     rows = np.concatenate([np.flatnonzero(keep), np.array(origin, dtype=np.int64)])
     is_first = np.concatenate([np.ones(int(keep.sum()), dtype=bool), np.array([e[0] for e in ends])])
     is_last = np.concatenate([np.ones(int(keep.sum()), dtype=bool), np.array([e[1] for e in ends])])
@@ -298,6 +304,26 @@ def _split(draft: _Draft, edge: IntArray, place_m: FloatArray) -> _Draft:
         node_a=np.where(is_first, draft.node_a[rows], 0),
         node_b=np.where(is_last, draft.node_b[rows], 0),
     )
+
+
+def cut_line(line: object, places_m: list[float]) -> list[object]:
+    """Return the parts of a line cut at places along it; places at its ends or nearly equal cut nothing.
+
+    Parameters
+    ----------
+    line
+        A LineString.
+    places_m
+        Metres along the line.
+    """
+    length_m = float(shapely.length(line))
+    stops = [0.0]
+    for place in sorted(places_m):
+        if place - stops[-1] > SNAP_SPLIT_M and length_m - place > SNAP_SPLIT_M:
+            stops.append(place)
+    if len(stops) == 1:
+        return [line]
+    return [_substring(line, start, end) for start, end in pairwise([*stops, length_m])]
 
 
 def _substring(line: object, start_m: float, end_m: float) -> object:

@@ -71,6 +71,28 @@ def _flatten(parent: IntArray) -> None:
         parent[i] = _find(parent, i)
 
 
+@njit(cache=True, nogil=True)
+def _join_pairs(parent: IntArray, tail: Int32Array, head: Int32Array) -> None:
+    for i in range(tail.shape[0]):
+        _union(parent, tail[i], head[i])
+    _flatten(parent)
+
+
+def join_edges(tail: Int32Array, head: Int32Array, node_count: int) -> IntArray:
+    """Return for each node the lowest node it is connected with.
+
+    Parameters
+    ----------
+    tail, head
+        End nodes of the edges, shape (m,).
+    node_count
+        How many nodes there are.
+    """
+    parent = np.arange(node_count, dtype=np.int64)
+    _join_pairs(parent, tail, head)
+    return parent
+
+
 def join_ends(
     x_mm: IntArray, y_mm: IntArray, *, zone: Int32Array, node_id: IntArray, snap_mm: int = SNAP_MM
 ) -> IntArray:

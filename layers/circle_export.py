@@ -64,6 +64,10 @@ def export_circles(
     """
     study = load_study(connection, settings)
     columns = fetch_columns(connection, run_id)
+    for code in {column.profile for column in columns}:
+        load_tread(connection, study, make_walk_profile(study.profiles[code]))
+    # drawing takes minutes and asks nothing of the database: a transaction left open that long is cut off
+    connection.commit()
     return write_table(_draw(connection, study, columns, progress), path, layout=LAYOUT, layer="circles")
 
 

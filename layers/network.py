@@ -15,6 +15,7 @@ from pyproj import Transformer
 from sqlalchemy import select
 
 from geo.errors import NotReady
+from geo.joins import join_streets
 from geo.link import Barriers, split_long_barriers
 from geo.network import Gates, Network, Streets, build_network
 from geo.units import ObjectArray
@@ -22,14 +23,17 @@ from geo.walkable import classify_streets
 from geo.walls import Walls
 from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
 from layers.metric import fetch_metric_crs
-from layers.tables import SCHEMA, layer_version, reference_layer
+from layers.tables import SCHEMA, layer_version, reference_layer, setting
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
 
-ENGINE_FILES = ("network.py", "topology.py", "walls.py", "walkable.py", "link.py", "units.py")
+SETTING_JOIN_M = "street_join_m"
+"""Key of the distance within which streets are joined; absent where they are not."""
+
+ENGINE_FILES = ("network.py", "joins.py", "topology.py", "walls.py", "walkable.py", "link.py", "units.py")
 """Modules of geo whose change makes compiled arrays stale."""
 
 
@@ -137,7 +141,20 @@ def whole_numbers(column: npt.NDArray[np.object_], *, missing: int = 0) -> npt.N
     return np.array([missing if v is None else int(v) for v in column], dtype=np.int64)
 
 
-def _fetch_streets(connection: Connection, metric_crs: str) -> Streets:
+def fetch_join_m(connection: Connection) -> float | None:
+    """Return the metres within which streets are joined, None where they are not."""
+    value = connection.execute(select(setting.c.value).where(setting.c.key == SETTING_JOIN_M)).scalar()
+    return None if value is None else float(value)
+
+
+def fetch_streets(connection: Connection, metric_crs: str) -> Streets:
+    """Return the streets as they are loaded, in the metric CRS.
+
+    Raises
+    ------
+    NotReady
+        No streets are loaded.
+    """
     names = ("id", "geom", "highway", "foot", "access", "steps", "wheelchair", "node_a", "node_b")
     found = fetch_columns(
         connection,
@@ -232,6 +249,7 @@ def list_sources(connection: Connection) -> dict[str, Any]:
     wanted = ("streets", "compounds", "gates", *barriers)
     return {
         "metric_crs": fetch_metric_crs(connection),
+        "join_m": fetch_join_m(connection),
         "engine": hash_engine(),
         "barriers": barriers,
         "stamps": {layer: stamps.get(layer) for layer in wanted},
@@ -259,13 +277,18 @@ def load_streetscape(connection: Connection, cache_dir: Path) -> Streetscape:
     key = make_key(made_from)
     arrays = find_bundle(cache_dir / "network", key)
     if arrays is None:
-        arrays = save_bundle(cache_dir / "network", key, _compile(connection, made_from["metric_crs"]))
+        arrays = save_bundle(
+            cache_dir / "network", key, _compile(connection, made_from["metric_crs"], made_from["join_m"])
+        )
     return _unpack(arrays, made_from)
 
 
-def _compile(connection: Connection, metric_crs: str) -> Arrays:
+def _compile(connection: Connection, metric_crs: str, join_m: float | None) -> Arrays:
     walls, gates, gate_point = _fetch_walls(connection, metric_crs)
-    network = build_network(_fetch_streets(connection, metric_crs), walls=walls, gates=gates, metric_crs=metric_crs)
+    streets = fetch_streets(connection, metric_crs)
+    if join_m is not None:
+        streets, _ = join_streets(streets, tolerance_m=join_m)
+    network = build_network(streets, walls=walls, gates=gates, metric_crs=metric_crs)
     barrier_line = _fetch_barriers(connection, walls, metric_crs)
     arrays: Arrays = {f"network_{name}": array for name, array in network.arrays().items()}
     for name, geometry in (("wall", walls.polygon), ("gate", gate_point), ("barrier", barrier_line)):

@@ -70,6 +70,7 @@ def replay_run(connection: Connection, settings: Settings, run_id: int) -> Repla
         "code": find_code_version(),
         "metric CRS": study.streetscape.network.metric_crs,
         "link distance in m": settings.link_max_m,
+        "streets joined within m": study.streetscape.made_from["join_m"],
         **{f"library {name}": version for name, version in describe_engine().items()},
     }
     engine = dict(stored["engine"])
@@ -79,6 +80,7 @@ def replay_run(connection: Connection, settings: Settings, run_id: int) -> Repla
         "code": stored["code_version"],
         "metric CRS": stored["metric_crs"],
         "link distance in m": engine.pop("link_max_m", None),
+        "streets joined within m": engine.pop("street_join_m", None),
         **{f"library {name}": version for name, version in engine.items()},
     }
     changes = {

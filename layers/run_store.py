@@ -187,7 +187,11 @@ def save_run(connection: Connection, result: RunResult, request: GapRequest, *, 
             pack_version=study.pack.version,
             code_version=find_code_version(),
             metric_crs=study.streetscape.network.metric_crs,
-            engine={**describe_engine(), "link_max_m": study.settings.link_max_m},
+            engine={
+                **describe_engine(),
+                "link_max_m": study.settings.link_max_m,
+                "street_join_m": study.streetscape.made_from["join_m"],
+            },
             counts={**counts, "totals": totals, "not_judged": not_judged},
             duration_s=duration_s,
             result_sha256=result.digest(),
@@ -206,6 +210,7 @@ def save_run(connection: Connection, result: RunResult, request: GapRequest, *, 
 def _count(result: RunResult) -> dict[str, int]:
     linked = result.is_linked.any(axis=1) if result.columns else np.zeros(0, dtype=bool)
     network = result.study.streetscape.network
+    parts, share = network.measure_parts()
     return {
         "buildings": int(result.rows.shape[0]),
         "buildings_linked": int(linked.sum()),
@@ -214,6 +219,8 @@ def _count(result: RunResult) -> dict[str, int]:
         "facilities": int(result.study.sites.facility_id.shape[0]),
         "nodes": network.node_count,
         "edges": network.edge_count,
+        "street_parts": parts,
+        "largest_part_permille": round(share * 1000),
         "gates_unattached": int(network.find_unattached_gates().shape[0]),
     }
 

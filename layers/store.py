@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from layers.staging import Stage
 
 Mode = Literal["update", "replace"]
-Change = Literal["load", "measure", "residents", "barrier"]
+Change = Literal["load", "measure", "residents", "barrier", "join"]
 
 # first key of the advisory locks of loads: the letters "oml" in hexadecimal
 LOCK_CLASS = 0x6F6D6C

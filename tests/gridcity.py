@@ -106,13 +106,17 @@ class GridCity:
             node_a=np.array([n[0] for n in self.nodes], dtype=np.int64)[rows],
             node_b=np.array([n[1] for n in self.nodes], dtype=np.int64)[rows],
         )
-        gates = Gates(
+        walls = self.walls_table()
+        return build_network(streets, walls=walls, gates=self.gates_table(), metric_crs="EPSG:4547")
+
+    def gates_table(self) -> Gates:
+        """Return the gates."""
+        return Gates(
             gate_id=np.arange(len(self.gates), dtype=np.int64) + 1,
             point=objects([g[0] for g in self.gates]),
             zone=np.array([g[1] for g in self.gates], dtype=np.int32),
             opens_to_all=np.array([g[2] for g in self.gates], dtype=bool),
         )
-        return build_network(streets, walls=self.walls_table(), gates=gates, metric_crs="EPSG:4547")
 
     def ways(self, network: Network, profile: WalkProfile = PAPER) -> Ways:
         """Return what points link to."""

@@ -137,6 +137,48 @@ def metric_crs(settings: Settings, *, crs: str | None) -> None:
         engine.dispose()
 
 
+@db.command("join-streets")
+@click.argument("metres", type=float)
+@click.option("--list", "listed", type=click.Path(path_type=Path), help="Only write what would join to this .csv.")
+@pass_settings
+def join_streets(settings: Settings, metres: float, *, listed: Path | None) -> None:
+    """Join streets that meet without sharing an end, up to METRES apart; 0 stops joining.
+
+    By rule lines connect at their ends alone, within a centimetre. Files that draw a side street up to the middle of
+    another one need this repair. An end on or near another street splits it there; vertices two streets share become
+    junctions; streets with OpenStreetMap's node ids are left alone. Stored streets stay as they are.
+
+    \b
+    Examples:
+      onemap db join-streets 0.1 --list joins.csv        look first
+      onemap db join-streets 0.1                         then join
+      onemap db join-streets 0                           back to the rule
+    """
+    from layers.engine import make_engine
+    from layers.export import Layout, TableColumn, write_table
+    from layers.street_joins import change_join, list_joins
+
+    prepare_database(settings)
+    engine = make_engine(settings, role="writer")
+    try:
+        if listed is not None:
+            with engine.connect() as connection:
+                rows = list_joins(connection, metres)
+            kinds = {"gap_m": "number", "lon": "number", "lat": "number"}
+            names = ("street", "other", "gap_m", "lon", "lat")
+            columns = tuple(TableColumn(name, kinds.get(name, "text")) for name in names)  # type: ignore[arg-type]
+            write_table(rows, listed, layout=Layout(columns, point=("lon", "lat")), layer="joins")
+            click.echo(
+                f"{len(rows):,} places would join within {metres:g} m; written to {listed}. Nothing was changed."
+            )
+            return
+        has_changed = change_join(engine, metres)
+        state = f"joined within {metres:g} m" if metres else "connected at their ends alone"
+        click.echo(f"Streets are {state}{' from now on' if has_changed else ' already'}.")
+    finally:
+        engine.dispose()
+
+
 @db.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from layers.settings import Settings
 
+CONNECTED_PERMILLE = 900
+"""Below this share of street length in one part the answer says so: it is likelier a slip of the data than a place."""
+
 EXPORTS = ("buildings", "areas", "facilities", "circles")
 
 
@@ -77,6 +80,12 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
         f"{summary.duration_s:.1f} s"
     )
     _print_totals(summary.totals)
+    if counts["largest_part_permille"] < CONNECTED_PERMILLE:
+        click.echo(
+            f"Streets fall into {counts['street_parts']:,} parts that do not connect; the largest holds "
+            f"{counts['largest_part_permille'] / 10:g} % of their length. Lines connect at their ends alone: "
+            "`onemap db join-streets 0.1 --list joins.csv` shows what would join, without --list it joins."
+        )
     if summary.not_judged and not request.types:
         click.echo(f"Not judged: {len(summary.not_judged)} types of the pack have no walk limit (`onemap standards`).")
 
