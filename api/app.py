@@ -17,7 +17,7 @@ from api.cli.main import read_version
 from api.deps import Services, collect_parameters, refuse_unknown_parameters
 from api.headers import SecurityHeaders
 from api.job_runner import JobRunner
-from api.middleware import HeadAsGet, RefuseOtherSites, StopWhenGone
+from api.middleware import HeadAsGet, RefuseOtherHosts, RefuseOtherSites, StopWhenGone
 from api.routes import catalogue, circles, features, health, jobs, pages, runs, search, tiles
 from api.study_keeper import StudyKeeper
 from geo.errors import OneMapError
@@ -26,6 +26,7 @@ from layers.engine import make_async_engine, make_engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from collections.abc import Set as AbstractSet
     from concurrent.futures import Executor
 
     from layers.settings import Settings
@@ -46,7 +47,13 @@ def make_executor() -> Executor:
     return ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
 
 
-def create_app(settings: Settings, *, executor: Callable[[], Executor] = make_executor, warm: bool = False) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    executor: Callable[[], Executor] = make_executor,
+    warm: bool = False,
+    hosts: AbstractSet[str] | None = None,
+) -> FastAPI:
     """Return the web application of one installation.
 
     Parameters
@@ -57,6 +64,8 @@ def create_app(settings: Settings, *, executor: Callable[[], Executor] = make_ex
         Makes what jobs are done in.
     warm
         Compile kernels and load the layers at once, in a thread; `/readyz` waits for it.
+    hosts
+        Names and addresses, in small letters and without port, under which requests are answered; None means any.
     """
     app = FastAPI(
         title="OneMap",
@@ -81,6 +90,8 @@ def create_app(settings: Settings, *, executor: Callable[[], Executor] = make_ex
     app.add_middleware(HeadAsGet)
     app.add_middleware(StopWhenGone)
     app.add_middleware(RefuseOtherSites)
+    if hosts is not None:
+        app.add_middleware(RefuseOtherHosts, hosts=frozenset(hosts))
     app.add_middleware(SecurityHeaders)
     return app
 

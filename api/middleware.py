@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -12,9 +14,20 @@ from api.problems import explain
 from geo.errors import Forbidden
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# name or address of the Host header, without its port (RFC 9110, 7.2)
+HOST = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[^\s:/@\[\]]+))(?::[0-9]*)?")
+
+
+class WrongHost(Forbidden):
+    """The request was meant for another server: the browser was led here by a name that is not ours."""
+
+    http_status = 421
+    title = "Wrong host"
 
 
 class HeadAsGet:
@@ -92,8 +105,54 @@ class RefuseOtherSites:
         """Answer one request."""
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             request = Request(scope)
-            if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-                answer = explain(request, Forbidden("Changing something from a page of another site is not allowed."))
-                await answer(scope, receive, send)
+            if _is_from_elsewhere(request):
+                fault = Forbidden(
+                    "Changing something from a page of another site is not allowed.",
+                    hint="A proxy in front of this server must hand on the Host header as it came.",
+                )
+                await explain(request, fault)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _is_from_elsewhere(request: Request) -> bool:
+    """Return whether a browser says that a page of another site asks; programs say nothing."""
+    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        return True
+    origin = request.headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        place = urlsplit(origin).netloc
+    except ValueError:
+        return True
+    return not place or place.lower() != request.headers.get("host", "").lower()
+
+
+class RefuseOtherHosts:
+    """Answer only under names of our own: a name of an attacker's that leads to this machine opens nothing here.
+
+    References
+    ----------
+    DNS rebinding: https://owasp.org/www-community/attacks/DNS_Rebinding
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: AbstractSet[str]) -> None:
+        self.app = app
+        self.hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            request = Request(scope)
+            given = request.headers.get("host", "")
+            found = HOST.fullmatch(given)
+            if found is None or (found["six"] or found["name"]).lower() not in self.hosts:
+                fault = WrongHost(
+                    f"Asking for host {given[:80]!r}: this server answers to {', '.join(sorted(self.hosts))}.",
+                    hint="To serve under other names, start it with --allow-open behind something that keeps "
+                    "strangers out.",
+                )
+                await explain(request, fault)(scope, receive, send)
                 return
         await self.app(scope, receive, send)

@@ -16,8 +16,11 @@ from geo.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# Read by the tests and the launcher, not by the product; known so that they are not refused as misspelt.
-OTHER_KEYS = frozenset({"ONEMAP_REAL_DATA", "ONEMAP_TEST_DATABASE_URL", "ONEMAP_VENV", "ONEMAP_PYTHON"})
+# Read by the tests and the launcher, or handed by `onemap serve` to its own processes; no settings, but known so that
+# they are not refused as misspelt.
+OTHER_KEYS = frozenset(
+    {"ONEMAP_REAL_DATA", "ONEMAP_TEST_DATABASE_URL", "ONEMAP_VENV", "ONEMAP_PYTHON", "ONEMAP_SERVE_HOSTS"}
+)
 ROOT_HOME = Path("/var/lib/onemap")
 # PostgreSQL cuts names at 63 bytes; the characters are those that need no quoting.
 NAME_LENGTH_MAX = 63

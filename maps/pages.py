@@ -14,6 +14,8 @@ from geo.errors import NotFound, NotReady
 HASHED = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z0-9]+$")
 HASHED_FOLDER = "assets"
 BUILD_HINT = "Build it with `pip install` (or `pip install -e .` in a clone)."
+# what common file systems allow a name
+NAME_BYTES_MAX = 255
 TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
@@ -55,6 +57,9 @@ def find_asset(name: str) -> Path:
     """
     parts = PurePosixPath(name).parts
     if not parts or any(part.startswith(".") or part == "/" or "\\" in part or "\0" in part for part in parts):
+        raise NotFound(f"There is no file {name[:80]!r}.")
+    # a longer name cannot be asked for: the file system takes it for a fault
+    if len(name.encode("utf-8", "replace")) > NAME_BYTES_MAX:
         raise NotFound(f"There is no file {name[:80]!r}.")
     path = find_static_folder().joinpath(*parts)
     if not path.is_file():

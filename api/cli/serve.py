@@ -19,6 +19,8 @@ from api.cli.context import pass_settings, prepare_database, read_settings, say
 from geo.errors import Forbidden, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastapi import FastAPI
 
     from layers.settings import Settings
@@ -26,13 +28,17 @@ if TYPE_CHECKING:
 ANNOUNCE_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 10
 EXIT_INTERRUPTED = 130
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# how the server's processes are told which hosts to answer to; without it, any
+HOSTS_KEY = "ONEMAP_SERVE_HOSTS"
 
 
 def make_app() -> FastAPI:
     """Return the web application of this process's environment; each worker calls it once."""
     from api.app import create_app
 
-    return create_app(read_settings(), warm=True)
+    hosts = frozenset(os.environ.get(HOSTS_KEY, "").split())
+    return create_app(read_settings(), warm=True, hosts=hosts or None)
 
 
 @click.command()
@@ -44,19 +50,30 @@ def make_app() -> FastAPI:
 def serve(settings: Settings, *, host: str, port: int, workers: int, allow_open: bool) -> None:
     """Serve the map, the tiles and the interface for programs.
 
-    There are no roles yet: whoever reaches the address sees everything. So it listens on this machine only, unless
-    --allow-open says that something in front of it keeps strangers out.
+    There are no roles yet: whoever reaches the address sees everything. So it listens on this machine only, and answers
+    only to this machine's own names, unless --allow-open says that something in front of it keeps strangers out.
     """
     refuse_open_host(host, allow_open=allow_open)
     refuse_busy_port(host, port)
     prepare_database(settings)
-    run_server(host, port, workers=workers)
+    run_server(host, port, workers=workers, hosts=None if allow_open else (*LOOPBACK, host))
 
 
-def run_server(host: str, port: int, *, workers: int = 1) -> None:
-    """Serve until interrupted; the address is printed once the map answers."""
+def run_server(host: str, port: int, *, workers: int = 1, hosts: Sequence[str] | None = LOOPBACK) -> None:
+    """Serve until interrupted; the address is printed once the map answers.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen.
+    workers
+        Processes that answer.
+    hosts
+        What a request's Host may be, without the port; None means anything.
+    """
     import uvicorn
 
+    tell_hosts(hosts)
     if os.geteuid() == 0:
         say("Warning: serving as root. A user of its own is safer: whoever breaks the server owns the machine.")
     threading.Thread(target=announce, args=(host, port), daemon=True).start()
@@ -75,6 +92,14 @@ def run_server(host: str, port: int, *, workers: int = 1) -> None:
         )
     say("Stopped serving. The private database keeps running; `onemap db stop` stops it.")
     raise click.exceptions.Exit(EXIT_INTERRUPTED)
+
+
+def tell_hosts(hosts: Sequence[str] | None) -> None:
+    """Leave word for the processes that will answer, which make the application by themselves."""
+    if hosts is None:
+        os.environ.pop(HOSTS_KEY, None)
+    else:
+        os.environ[HOSTS_KEY] = " ".join(name.lower() for name in hosts)
 
 
 def announce(host: str, port: int) -> None:

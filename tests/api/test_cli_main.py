@@ -200,6 +200,24 @@ def test_loopback_needs_no_leave(host: str) -> None:
     serve.refuse_open_host(host, allow_open=False)
 
 
+def test_the_server_is_told_which_names_are_its_own(environment: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[object, object]] = []
+    monkeypatch.setattr("uvicorn.run", lambda *_, host, **__: told.append((host, os.environ.get(serve.HOSTS_KEY))))
+    monkeypatch.setattr(serve, "announce", lambda *_: None)
+    monkeypatch.setenv(serve.HOSTS_KEY, "to be put back")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    assert main.run(["serve", "--port", port]) == 130
+    app = serve.make_app()
+    assert {kind.kwargs["hosts"] for kind in app.user_middleware if "hosts" in kind.kwargs} == {
+        frozenset(serve.LOOPBACK)
+    }
+    assert main.run(["serve", "--port", port, "--allow-open"]) == 130
+    assert told == [("127.0.0.1", "localhost 127.0.0.1 ::1 127.0.0.1"), ("127.0.0.1", None)]
+    assert not any("hosts" in kind.kwargs for kind in serve.make_app().user_middleware)
+
+
 def test_an_open_address_needs_leave_and_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     serve.refuse_open_host(EVERYWHERE, allow_open=True)
     assert "whoever reaches it" in capsys.readouterr().err

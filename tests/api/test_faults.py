@@ -221,6 +221,40 @@ def test_another_site_cannot_order_a_run(client: Client) -> None:
     assert client.get("/gaps/runs", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "origin", ["null", "", "http://evil.example", "http://testserver:81", "http://[", "http://testserver.evil.example"]
+)
+def test_an_origin_that_is_not_ours_cannot_order_a_run(client: Client, origin: str) -> None:
+    assert client.post("/gaps/runs", json={}, headers={"Origin": origin}).status_code == 403
+    assert client.get("/gaps/runs", headers={"Origin": origin}).status_code == 200
+
+
+def test_our_own_origin_may_ask(client: Client) -> None:
+    # refused for its content, so the middleware let it through
+    answer = client.post("/gaps/runs", json={"minutes": 0}, headers={"Origin": "http://testserver"})
+    assert answer.status_code == 422
+
+
+def test_only_our_own_names_are_answered_when_they_are_given(db: Db) -> None:
+    app = create_app(db.settings, executor=make_threads, hosts={"localhost", "127.0.0.1", "::1"})
+    with open_client(app) as client:
+        for host in ("localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]", "[::1]:8000"):
+            assert client.get("/healthz", headers={"Host": host}).status_code == 200, host
+        for host in (
+            "evil.example",
+            "localhost.evil.example:8000",
+            "",
+            "x@localhost",
+            "127.0.0.1.nip.io",
+            "[::1",
+            "::1",
+        ):
+            answer = client.get("/healthz", headers={"Host": host})
+            assert answer.status_code == 421, host
+            assert answer.headers["content-type"] == problems.MEDIA_TYPE
+            assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+
+
 def test_problem_types_are_stable_words() -> None:
     class Fake:
         class url:  # noqa: N801

@@ -71,6 +71,16 @@ def test_nothing_outside_the_build_is_sent(client: Client, build: Path, path: st
     assert "secret" not in answer.text.replace(path, "").replace("secret.txt", "")
 
 
+@pytest.mark.parametrize("path", ["/" + "A" * 36_000, "/" + "a/" * 18_000, "/" + "%E6%A5%BC" * 100])
+def test_a_path_too_long_for_a_file_is_not_found(
+    client: Client, build: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert caplog.records == []
+
+
 def test_an_unchanged_file_is_not_sent_again(client: Client, build: Path) -> None:
     etag = client.get("/").headers["etag"]
     assert client.get("/", headers={"If-None-Match": etag}).status_code == 304
