@@ -73,6 +73,7 @@ class CatalogueType(Answer):
     radius_m: float | None
     testable: bool
     demand_groups: list[str]
+    capacity_unit: str
     obligation: str
     clause: str
     certainty: str

@@ -12,7 +12,8 @@ import folium
 from branca.element import Element, Figure, MacroElement
 from jinja2 import Template
 
-from layers.query.catalogue import LEVEL_TITLES
+from layers.catalog import BANDS
+from layers.query.catalogue import title_level
 from maps.inline_links import inline_links, link_to_server
 from maps.style import BASE_STYLES, COVERED, GAP, LAND, NOBODY, UNKNOWN, people_classes, share_classes
 
@@ -40,7 +41,9 @@ METHOD = (
     "人数为该类设施的服务对象,缺少年龄段时按全体居民计。图形已简化,数字未简化。",
     "People are those the type is for; where age bands are missing, everybody. Shapes are simplified, figures are not.",
 )
-GROUP_TITLES = {"all": "全体居民 everybody"}
+EVERYBODY = "全体居民 everybody"
+NO_AGES = "全体居民(未载入年龄) everybody (no ages are loaded)"
+SOME_AGES = "未载入年龄处按全体居民 everybody where no ages are loaded"
 
 
 class SharePage(MacroElement):
@@ -182,11 +185,12 @@ def describe_data(
     return {
         **asdict(texts),
         "extent": extent,
+        "first_column": find_first_column(data),
         "first_level": find_first_level(data),
         "profiles": len({column.profile for column in data.columns}),
         "columns": [describe_column(column, number, data, pack) for number, column in enumerate(data.columns)],
         "levels": [
-            {"level": level, "title_zh": _level_title(level)[0], "title_en": _level_title(level)[1]}
+            {"level": level, "title_zh": title_level(level)[0], "title_en": title_level(level)[1]}
             for level in data.levels
         ],
         "areas": {"type": "FeatureCollection", "features": features},
@@ -212,8 +216,10 @@ def find_first_level(data: ShareData) -> int:
     return max((place for place, count in enumerate(counts) if count <= FIRST_AREAS_MAX), default=0)
 
 
-def _level_title(level: str) -> tuple[str, str]:
-    return LEVEL_TITLES.get(level, (level, ""))
+def find_first_column(data: ShareData) -> int:
+    """Return the place of the column to start with: of those with sites the one with most people in the gap."""
+    places = range(len(data.columns))
+    return max(places, key=lambda place: (data.columns[place].facilities > 0, data.totals[place]["gap"]), default=0)
 
 
 def describe_column(column: RunColumn, number: int, data: ShareData, pack: Pack) -> dict[str, Any]:
@@ -234,16 +240,19 @@ def describe_column(column: RunColumn, number: int, data: ShareData, pack: Pack)
         "category": "" if kind is None else kind.category,
         "clause": "" if kind is None else f"{kind.source} ({kind.certainty})",
         "limit_min": f"{column.limit_s / 60:.3g}",
-        "demand_group": describe_group(column.demand_group, kind),
+        "demand_group": describe_group(column, kind),
+        "facilities": column.facilities,
         "people_classes": [asdict(people_classes(count)) for count in most],
     }
 
 
-def describe_group(group: str, kind: FacilityType | None) -> str:
-    """Return whom a type is for in words."""
-    if group in GROUP_TITLES:
-        return GROUP_TITLES[group]
-    return group if kind is None or not kind.demand_group else kind.demand_group
+def describe_group(column: RunColumn, kind: FacilityType | None) -> str:
+    """Return who is counted in words: where no ages are loaded everybody, whomever the type is for."""
+    group = column.demand_group
+    if column.people_basis == "all" or group == "all":
+        return NO_AGES if set(group.split("+")) <= set(BANDS) else EVERYBODY
+    own = group if kind is None or not kind.demand_group else kind.demand_group
+    return f"{own}, {SOME_AGES}" if column.people_basis == "mixed" else own
 
 
 def _has(data: ShareData, area: dict[str, Any], level: str, number: int) -> bool:
@@ -265,6 +274,9 @@ def write_texts(data: ShareData, pack: Pack) -> PageTexts:
     basis = sorted({column.type for column in data.columns if column.people_basis == "all"})
     if basis:
         method.append(f"按全体居民计的类型 Types weighed by everybody: {', '.join(basis)}.")
+    empty = sorted({column.type for column in data.columns if column.facilities == 0})
+    if empty:
+        method.append(f"未载入设施的类型 Types with none loaded: {', '.join(empty)}.")
     if data.left_out:
         method.append(f"因篇幅未列 Left out for size: {', '.join(data.left_out)}.")
     return PageTexts(
@@ -276,7 +288,8 @@ def write_texts(data: ShareData, pack: Pack) -> PageTexts:
 
 
 def _write_source(state: LayerState) -> str:
+    unit = "row" if state.rows == 1 else "rows"
     return (
-        f"{state.id}: {state.source or '—'}, {state.rows:,} 条 rows, 版本 version {state.version}, "
+        f"{state.id}: {state.source or '—'}, {state.rows:,} 条 {unit}, 版本 version {state.version}, "
         f"{state.changed_at:%Y-%m-%d}, {state.datum or '—'}"
     )

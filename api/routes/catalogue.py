@@ -88,6 +88,7 @@ def _describe_type(item: FacilityType) -> dict[str, Any]:
         "radius_m": item.radius_m,
         "testable": item.testable,
         "demand_groups": list(item.demand_groups),
+        "capacity_unit": item.capacity_unit,
         "obligation": item.obligation,
         "clause": item.source,
         "certainty": item.certainty,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, func, literal, select
 
 from layers import tables
 from layers.catalog import LAYERS
@@ -20,7 +20,7 @@ from layers.query.layer import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 Extent = tuple[float, float, float, float]
 
@@ -30,6 +30,8 @@ EXTENT_LAYERS = ("buildings", "streets", "areas", "facilities")
 SCREEN_PIXELS = 900
 TILE_PIXELS = 512
 ZOOM_RANGE = (1, 16)
+# what layers.homes calls the level of areas that were loaded without one, before the depth
+UNNAMED_LEVEL = "level "
 LEVEL_TITLES = {
     "city": ("市", "City"),
     "district": ("区县", "District"),
@@ -49,20 +51,35 @@ def fetch_layers(conn: Connection) -> list[LayerView]:
     return [*core, *others]
 
 
+def name_level() -> ColumnElement[str]:
+    """Return the level of an area in the words a run uses: its own, else ``level`` and the depth in the tree."""
+    area = tables.area.c
+    return func.coalesce(area.level, literal(UNNAMED_LEVEL).concat(area.depth.cast(Text)))
+
+
+def title_level(level: str) -> tuple[str, str]:
+    """Return the title of a level in Chinese and English; an unknown word is its own title."""
+    if level.startswith(UNNAMED_LEVEL):
+        depth = level.removeprefix(UNNAMED_LEVEL)
+        return f"级别 {depth}", f"Level {depth}"
+    return LEVEL_TITLES.get(level, (level, level))
+
+
 def fetch_levels(conn: Connection) -> list[dict[str, Any]]:
     """Return the levels of the tree of areas from the root down, with the number of areas."""
     area = tables.area.c
-    statement = (
-        select(area.level, func.count().label("areas"))
-        .where(area.valid_to.is_(None), area.level.is_not(None))
-        .group_by(area.level)
-        .order_by(func.min(area.depth), area.level)
+    named = (
+        select(name_level().label("level"), area.depth)
+        .where(area.valid_to.is_(None), area.depth.is_not(None))
+        .subquery()
     )
+    level = named.c.level
+    statement = select(level, func.count().label("areas")).group_by(level).order_by(func.min(named.c.depth), level)
     return [
         {
             "level": row.level,
-            "title_zh": LEVEL_TITLES.get(row.level, (row.level, row.level))[0],
-            "title_en": LEVEL_TITLES.get(row.level, (row.level, row.level))[1],
+            "title_zh": title_level(row.level)[0],
+            "title_en": title_level(row.level)[1],
             "areas": row.areas,
         }
         for row in conn.execute(statement)

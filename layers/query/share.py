@@ -10,6 +10,7 @@ from sqlalchemy import and_, func, select
 
 from layers import tables
 from layers.catalog import LAYERS
+from layers.query.catalogue import name_level
 from layers.query.layer import LayerState, fetch_layer_states, fetch_reference_layers, view_reference_layer
 from layers.query.results import build_worst_buildings, degrees, fetch_totals
 from layers.query.runs import fetch_columns, fetch_levels
@@ -117,8 +118,8 @@ def _fetch_areas(conn: Connection, run_id: int, left_out: list[str]) -> tuple[li
     areas: list[dict[str, Any]] = []
     for level in fetch_levels(conn, run_id):
         statement = (
-            select(area.code, area.level, area.name, _shape(area.geom).label("geometry"))
-            .where(area.valid_to.is_(None), area.level == level)
+            select(area.code, name_level().label("level"), area.name, _shape(area.geom).label("geometry"))
+            .where(area.valid_to.is_(None), name_level() == level)
             .order_by(area.code)
         )
         rows = [{**row, "geometry": json.loads(row["geometry"])} for row in conn.execute(statement).mappings()]

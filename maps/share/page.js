@@ -3,7 +3,8 @@
 "use strict";
 
 function startSharePage(map, control, data) {
-  const state = { column: 0, level: data.first_level, measure: "share" };
+  const state = { column: data.first_column, level: data.first_level, measure: "share" };
+  const NONE_LOADED = "未载入 none loaded";
   const make = (tag, attributes, ...children) => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value);
@@ -76,7 +77,7 @@ function startSharePage(map, control, data) {
   const table = make("table", { id: "om-worst" });
   const options = data.columns.map((item, place) => [
     String(place),
-    `${item.name_zh} ${item.name_en} · ${item.limit_min} min${data.profiles > 1 ? ` · ${item.profile}` : ""}`,
+    `${item.name_zh} ${item.name_en} · ${item.limit_min} min${data.profiles > 1 ? ` · ${item.profile}` : ""}${item.facilities === 0 ? ` · ${NONE_LOADED}` : ""}`,
     item.category,
   ]);
   const panel = make(
@@ -118,6 +119,7 @@ function startSharePage(map, control, data) {
       make("div", { class: "om-big" }, make("b", { id: "om-gap" }, number(total.gap)), make("span", {}, `人步行 ${item.limit_min} 分钟不可达 people beyond a ${item.limit_min}-minute walk`)),
       bar,
       make("p", { class: "om-muted" }, `对象 for ${item.demand_group} · ${number(total.people)} 人 people · 达标 covered ${percent(total.covered, total.people)} · 未知 unknown ${number(total.unknown)}`),
+      ...(item.facilities === 0 ? [make("p", { id: "om-none" }, `${NONE_LOADED}: 没有人被覆盖 so nobody is covered`)] : []),
       make("p", { class: "om-muted" }, item.clause),
     );
   }

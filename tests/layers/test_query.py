@@ -14,7 +14,8 @@ from sqlalchemy import insert, text
 from geo.errors import NotFound, NotReady, RequestError
 from layers import tables, tiles
 from layers.catalog import read_pack
-from layers.query.catalogue import TILE_PIXELS, find_extent, find_zoom
+from layers.homes import fetch_areas
+from layers.query.catalogue import TILE_PIXELS, fetch_levels, find_extent, find_zoom
 from layers.query.circles import parse_minutes
 from layers.query.features import build_features, fetch_feature, fetch_page, parse_bbox
 from layers.query.inside import fetch_facilities_inside, fetch_people_inside
@@ -52,6 +53,14 @@ def conn(db: Db, place: seed.Seed) -> Iterator[Connection]:
     with db.owner.connect() as connection:
         yield connection
         connection.rollback()
+
+
+def test_areas_without_a_level_go_by_the_words_of_a_run(conn: Connection) -> None:
+    conn.execute(text("UPDATE onemap.area SET level = NULL WHERE depth = 1"))
+    found = fetch_levels(conn)
+    assert [row["level"] for row in found] == ["city", "level 1"]
+    assert {row["level"] for row in found} == set(fetch_areas(conn).tree.level)
+    assert (found[1]["title_zh"], found[1]["title_en"], found[1]["areas"]) == ("级别 1", "Level 1", 2)
 
 
 def explain(conn: Connection, statement: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import folium
@@ -18,7 +19,7 @@ from layers.catalog import read_pack
 from layers.query.runs import fetch_run
 from layers.query.share import ShareData, fetch_share
 from maps import inline_links, pages
-from maps.folium_pages import dump_data, make_share_page
+from maps.folium_pages import describe_group, dump_data, find_first_column, make_share_page
 from tests import seed
 
 if TYPE_CHECKING:
@@ -99,6 +100,26 @@ def test_a_linked_page_leads_to_our_own_server(data: ShareData) -> None:
     for address in addresses:
         assert address.startswith("/folium/")
         assert pages.find_asset(address.removeprefix("/")).is_file()
+
+
+def test_the_page_says_who_is_counted_where_ages_are_missing(data: ShareData) -> None:
+    column = data.columns[0]
+    kind = read_pack()["EDU_KINDER"]
+    assert describe_group(replace(column, people_basis="group"), kind) == kind.demand_group
+    assert "no ages are loaded" in describe_group(replace(column, people_basis="mixed"), kind)
+    everybody = describe_group(replace(column, people_basis="all"), kind)
+    assert "everybody (no ages are loaded)" in everybody
+    assert kind.demand_group not in everybody
+    households = describe_group(replace(column, people_basis="all", demand_group="households"), None)
+    assert households == "全体居民 everybody"
+
+
+def test_the_page_opens_on_a_type_with_sites_and_most_people_in_the_gap(data: ShareData) -> None:
+    worst = max(range(len(data.columns)), key=lambda place: data.totals[place]["gap"])
+    assert find_first_column(data) == worst
+    columns = [replace(column, facilities=int(place != worst)) for place, column in enumerate(data.columns)]
+    assert find_first_column(replace(data, columns=columns)) != worst
+    assert find_first_column(replace(data, columns=[], totals=[])) == 0
 
 
 def test_data_cannot_leave_their_element() -> None:

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { bandTitle, groupTitle, translate } from '../src/i18n';
+import { bandTitle, countedTitle, groupTitle, translate } from '../src/i18n';
 import { en } from '../src/i18n/en';
 import { zh, type TextKey } from '../src/i18n/zh';
 import { screen } from '../src/state/store';
@@ -21,6 +21,23 @@ describe('texts', () => {
   it('fill their holes and leave unknown ones alone', () => {
     expect(translate('en', 'legend.between', { a: 2, b: '5 min' })).toBe('2–5 min');
     expect(translate('en', 'legend.between', { a: 2 })).toBe('2–{b}');
+  });
+
+  it('speak of one thing in the singular', () => {
+    expect(translate('en', 'layers.rows', { n: '1' })).toBe('1 row');
+    expect(translate('en', 'layers.rows', { n: '1,001' })).toBe('1,001 rows');
+    expect(translate('zh', 'layers.rows', { n: 1 })).toBe('1 条');
+  });
+
+  it('say who is counted where ages are not loaded', () => {
+    screen.value = { ...screen.value, lang: 'en' };
+    const counted = (people_basis: string, demand_group = 'a00_02'): string =>
+      countedTitle({ type: 'T', profile: 'adult', limit_s: 300, demand_group, people_basis });
+    expect(counted('group')).toBe('ages 0–2');
+    expect(counted('mixed')).toBe('ages 0–2; everybody where no ages are loaded');
+    expect(counted('all')).toBe('everybody (no ages loaded)');
+    expect(counted('all', 'households')).toBe('everybody');
+    expect(counted('all', 'all')).toBe('everybody');
   });
 
   it('name age bands and groups of them', () => {

@@ -11,7 +11,7 @@ const { compareVersions } = await import('../src/panels/freshness');
 const { groupLayers } = await import('../src/panels/layer-tree');
 const { fromArea, fromBuilding, sortRows } = await import('../src/panels/ranking');
 const { groupTypes } = await import('../src/panels/type-picker');
-const { sumAreas } = await import('../src/state/store');
+const { firstType, sumAreas } = await import('../src/state/store');
 
 const rank = (name: string, gap: number, share: number | null): RankRow => ({ id: name, name, gap, people: gap * 2, share, missing_s: null, place: null, detail: null });
 
@@ -64,6 +64,20 @@ describe('everybody’s totals', () => {
     expect(sumAreas(own, [])).toBeNull();
     expect(sumAreas(own, [{ ...area(1, 1), demand_group: 'a06_11' }])).toBeNull();
     expect(sumAreas(own, [{ ...area(1, 1), type: 'U' }])).toBeNull();
+  });
+});
+
+describe('the type to open on', () => {
+  const total = (type: string, gap: number) => ({ type, profile: 'adult', people: 10, covered: 10 - gap, gap, unknown: 0, share_covered: null, radius_covered: null });
+  const sites = (type: string, facilities: number) => ({ type, profile: 'adult', limit_s: 300, demand_group: 'all', facilities });
+  const totals = [total('A', 10), total('B', 3), total('C', 7)];
+  const types = ['A', 'B', 'C'];
+
+  it('is the one with sites and most people in the gap', () => {
+    expect(firstType({ types, totals, columns: [sites('A', 0), sites('B', 2), sites('C', 1)] })).toBe('C');
+  });
+  it('may lack sites where every type does', () => {
+    expect(firstType({ types, totals, columns: types.map((type) => sites(type, 0)) })).toBe('A');
   });
 });
 

@@ -38,6 +38,7 @@ export interface FacilityType {
   demand_groups: string[];
   clause: string | null;
   certainty: string | null;
+  capacity_unit?: string;
   not_judged_reason: string | null;
 }
 
@@ -84,6 +85,9 @@ export interface RunColumn {
   limit_s: number;
   radius_limit_m?: number | null;
   demand_group: string;
+  /** `group` by its own ages, `all` where no ages are loaded, `mixed` between. */
+  people_basis?: string;
+  facilities?: number;
 }
 
 export interface Totals {

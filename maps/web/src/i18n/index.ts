@@ -1,5 +1,5 @@
 /** Texts in the chosen language. Reading `t` inside a component subscribes it to the language. */
-import type { FacilityType, LayerInfo, LevelInfo, Profile } from '../api/types';
+import type { FacilityType, LayerInfo, LevelInfo, Profile, RunColumn } from '../api/types';
 import { lang, layerById, profileByCode, typeByCode } from '../state/store';
 import type { Lang } from '../state/url';
 import { en } from './en';
@@ -9,8 +9,11 @@ export type { TextKey } from './zh';
 
 const TEXTS: Record<Lang, Record<TextKey, string>> = { zh, en };
 
+/** `{name}` is a hole, `[row|rows]` the word for one and for any other `n`. */
 export function translate(language: Lang, key: TextKey, values: Record<string, string | number> = {}): string {
-  return TEXTS[language][key].replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  const isOne = String(values.n) === '1';
+  const text = TEXTS[language][key].replace(/\[([^|\]]*)\|([^\]]*)\]/g, (_whole, one: string, many: string) => (isOne ? one : many));
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
 export const t = (key: TextKey, values?: Record<string, string | number>): string => translate(lang.value, key, values);
@@ -83,4 +86,14 @@ export function groupTitle(code: string | null): string {
   if (!isRow) return code.split('+').map(bandTitle).join(lang.value === 'zh' ? '、' : ', ');
   if (last[1] === null) return lang.value === 'zh' ? `${first[0]} 岁以上` : `${first[0]}+`;
   return lang.value === 'zh' ? `${first[0]}–${last[1]} 岁` : `ages ${first[0]}–${last[1]}`;
+}
+
+/** Whether a group is made of ages, which may not be loaded; `households` and the like always stand for everybody. */
+export const isAgeGroup = (code: string): boolean => code.split('+').every((band) => band in BANDS);
+
+/** Whom a column of a run counts: where no ages are loaded that is everybody, whatever the type's own group. */
+export function countedTitle(column: RunColumn): string {
+  const group = groupTitle(column.demand_group);
+  if (column.people_basis === 'all') return isAgeGroup(column.demand_group) ? t('group.noAges') : t('group.all');
+  return column.people_basis === 'mixed' ? t('group.someAges', { group }) : group;
 }

@@ -145,7 +145,7 @@ export const boxOf = (item: Item | null): Bbox | null => boundsOf(item?.geometry
 /** Room the panels take from the map, in pixels; in step with layout.css. */
 export function freePadding(): Padding {
   const free = { top: 8, right: 8, bottom: 8, left: 8 };
-  if (isNarrow.value) return { ...free, bottom: innerHeight * 0.46 };
+  if (isNarrow.value) return { ...free, right: 64, bottom: innerHeight * 0.5 };
   return { ...free, left: 392, right: isCardOpen.value ? 468 : 56 };
 }
 

@@ -45,6 +45,12 @@ function Summary({ rows }: { rows: readonly CircleProperties[] }): JSX.Element {
   );
 }
 
+/** Counted in sites, or in nothing, a capacity only repeats the number of places. */
+function hasCapacity(code: string): boolean {
+  const unit = typeByCode.value.get(code)?.capacity_unit ?? '';
+  return unit !== '' && unit !== 'sites';
+}
+
 function Facilities({ row }: { row: CircleProperties }): JSX.Element {
   const groups = new Map<string, string[]>();
   for (const code of Object.keys(row.facilities)) {
@@ -60,11 +66,12 @@ function Facilities({ row }: { row: CircleProperties }): JSX.Element {
           <ul>
             {codes.map((code) => {
               const found = row.facilities[code];
+              const capacity = hasCapacity(code) ? found?.capacity : null;
               return (
                 <li key={code}>
                   <span>{typeNameOf(code)}</span>
                   <b>{formatCount(found?.count, lang.value)}</b>
-                  <small>{typeof found?.capacity === 'number' ? t('circle.capacity', { n: formatCount(found.capacity, lang.value) }) : ''}</small>
+                  <small>{typeof capacity === 'number' ? t('circle.capacity', { n: formatCount(capacity, lang.value) }) : ''}</small>
                 </li>
               );
             })}

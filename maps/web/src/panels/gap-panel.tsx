@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { apiUrl, type Params } from '../api/client';
 import { areasPath, buildingsPath } from '../api/endpoints';
 import { formatTime } from '../format';
-import { groupTitle, levelTitle, profileNameOf, t } from '../i18n';
+import { groupTitle, isAgeGroup, levelTitle, profileNameOf, t } from '../i18n';
 import { areaName } from '../map/bind';
 import { change } from '../state/actions';
 import { BUILDING_LEVEL, column, lang, levelName, levels, profileCode, run, runs, runValue, screen, typeCode } from '../state/store';
@@ -39,10 +39,16 @@ function RunSelect(): JSX.Element | null {
 
 function WhoSwitch(): JSX.Element | null {
   const own = column.value?.demand_group;
+  const basis = column.value?.people_basis;
   if (own === undefined || own === 'all') return null;
+  // without ages both choices would count the same people
+  if (basis === 'all') return isAgeGroup(own) ? <p class="muted" data-testid="counted">{t('gap.noAges', { group: groupTitle(own) })}</p> : null;
   return (
-    <Segmented label={t('gap.who')} value={screen.value.everyone ? 'all' : 'own'} onChange={(value) => change({ everyone: value === 'all' })}
-      options={[{ value: 'own', label: t('gap.ownGroup', { group: groupTitle(own) }) }, { value: 'all', label: t('gap.everyone') }]} />
+    <>
+      <Segmented label={t('gap.who')} value={screen.value.everyone ? 'all' : 'own'} onChange={(value) => change({ everyone: value === 'all' })}
+        options={[{ value: 'own', label: t('gap.ownGroup', { group: groupTitle(own) }) }, { value: 'all', label: t('gap.everyone') }]} />
+      {basis === 'mixed' && !screen.value.everyone && <p class="muted" data-testid="counted">{t('gap.someAges')}</p>}
+    </>
   );
 }
 

@@ -2,8 +2,8 @@ import type { JSX } from 'preact';
 
 import type { FacilityType, RunDetail, Totals as TotalsRow } from '../api/types';
 import { formatCount, formatMetres, formatMinutes, formatShare, formatTime } from '../format';
-import { groupTitle, layerTitleOf, profileNameOf, t, tOr, typeNameOf } from '../i18n';
-import { column, demandGroup, lang, profileByCode, profileCode, runValue, totals, typeByCode, typeCode } from '../state/store';
+import { countedTitle, groupTitle, layerTitleOf, profileNameOf, t, tOr, typeNameOf } from '../i18n';
+import { column, demandGroup, lang, profileByCode, profileCode, runValue, screen, totals, typeByCode, typeCode, typesWithoutSites } from '../state/store';
 import { Icon } from '../ui/icon';
 import { Popover, Skeleton, StackedBar } from '../ui/parts';
 
@@ -41,7 +41,7 @@ function How({ type, run }: { type: FacilityType | undefined; run: RunDetail }):
         <Fact title={t('how.limit')}>{formatMinutes(limit, language)}{limit !== null && ` (${limit} s)`}</Fact>
         <Fact title={t('how.radius')}>{formatMetres(radius, language)}</Fact>
         <Fact title={t('how.profile')}>{profileNameOf(profileCode.value)}{pace !== undefined && ` · ${t('how.pace', { n: pace })}`}</Fact>
-        <Fact title={t('how.group')}>{groupTitle(demandGroup.value)}</Fact>
+        <Fact title={t('how.group')}>{column.value && !screen.value.everyone ? countedTitle(column.value) : groupTitle(demandGroup.value)}</Fact>
         <Fact title={t('how.clause')}>{type?.clause ?? '–'}</Fact>
         <Fact title={t('how.certainty')}><Certainty value={type?.certainty ?? null} /></Fact>
         <Fact title={t('how.run')}>{formatTime(run.created_at, language)}</Fact>
@@ -100,6 +100,7 @@ export function Totals(): JSX.Element {
   if (!run || code === null) return <Skeleton lines={5} />;
   return (
     <section class="totals" aria-label={typeNameOf(code)}>
+      {typesWithoutSites.value.has(code) && <p class="finding"><Icon name="triangle-exclamation" size={12} /> {t('totals.noneLoaded')}</p>}
       {row ? <Figures row={row} /> : <p class="none">{t('state.nothing')}</p>}
       <How type={typeByCode.value.get(code)} run={run} />
     </section>

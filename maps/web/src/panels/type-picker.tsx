@@ -7,7 +7,7 @@ import { formatMetres, formatMinutes, formatShare } from '../format';
 import { categoryName, t, typeName } from '../i18n';
 import { PALETTES } from '../map/palette';
 import { change } from '../state/actions';
-import { catalogueValue, lang, profileCode, runValue, theme, typeByCode, typeCode } from '../state/store';
+import { catalogueValue, lang, profileCode, runValue, theme, typeByCode, typeCode, typesWithoutSites } from '../state/store';
 import { Icon } from '../ui/icon';
 import { categoryShapeName } from '../ui/icon-shapes';
 
@@ -46,11 +46,13 @@ export function limitText(type: FacilityType): string {
 function TypeOption({ type, share, isActive, onPick }: { type: FacilityType; share: number | null | undefined; isActive: boolean; onPick: () => void }): JSX.Element {
   const isChosen = type.code === typeCode.value;
   const isJudged = runValue.value?.types.includes(type.code) ?? false;
+  const isEmpty = typesWithoutSites.value.has(type.code);
+  const figure = isEmpty ? t('gap.noneLoaded') : isJudged ? formatShare(share, lang.value) : type.testable ? t('gap.notInRun') : t('gap.notTestable');
   return (
-    <li id={`type-${type.code}`} role="option" aria-selected={isChosen} aria-disabled={!isJudged} class={`type-option ${isActive ? 'is-active' : ''}`} onPointerDown={(event) => event.preventDefault()} onClick={isJudged ? onPick : undefined}
+    <li id={`type-${type.code}`} role="option" aria-selected={isChosen} aria-disabled={!isJudged} class={`type-option ${isActive ? 'is-active' : ''} ${isEmpty ? 'is-empty' : ''}`} onPointerDown={(event) => event.preventDefault()} onClick={isJudged ? onPick : undefined}
       title={type.not_judged_reason ?? undefined}>
       <span class="type-option-name">{typeName(type)}</span>
-      <span class="type-option-figure">{isJudged ? formatShare(share, lang.value) : type.testable ? t('gap.notInRun') : t('gap.notTestable')}</span>
+      <span class="type-option-figure">{figure}</span>
     </li>
   );
 }

@@ -11,7 +11,7 @@ import {
   fetchRun,
   fetchRuns,
 } from '../api/endpoints';
-import type { AreaRow, FacilityType, LayerInfo, LevelInfo, Profile, RunColumn, Totals } from '../api/types';
+import type { AreaRow, FacilityType, LayerInfo, LevelInfo, Profile, RunColumn, RunDetail, Totals } from '../api/types';
 import { createResource, valueOf } from './resource';
 import { readHash, type Lang, type Theme, type UrlState } from './url';
 
@@ -67,6 +67,20 @@ export const levels = computed<LevelInfo[]>(() => {
   return (catalogueValue.value?.levels ?? []).filter((row) => row.areas > 0 && (judged?.includes(row.level) ?? true));
 });
 
+/** Types of a run without a single facility: their gap says what was loaded, not what stands there. */
+export function findTypesWithoutSites(columns: readonly RunColumn[]): ReadonlySet<string> {
+  return new Set(columns.filter((row) => row.facilities === 0).map((row) => row.type));
+}
+
+export const typesWithoutSites = computed(() => findTypesWithoutSites(runValue.value?.columns ?? []));
+
+/** The type with sites and most people in the gap; one without sites only where no other was judged. */
+export function firstType(detail: Pick<RunDetail, 'types' | 'columns' | 'totals'>): string | null {
+  const empty = findTypesWithoutSites(detail.columns);
+  const order = [...detail.totals].sort((a, b) => Number(empty.has(a.type)) - Number(empty.has(b.type)) || b.gap - a.gap);
+  return order[0]?.type ?? detail.types[0] ?? null;
+}
+
 /** The type on show: the chosen one, else the one the run finds most people without. */
 export const typeCode = computed<string | null>(() => {
   const detail = runValue.value;
@@ -74,8 +88,7 @@ export const typeCode = computed<string | null>(() => {
   if (!detail) return chosen;
   const judged = new Set(detail.types);
   if (chosen !== null && judged.has(chosen)) return chosen;
-  const worst = [...detail.totals].sort((a, b) => b.gap - a.gap)[0];
-  return worst?.type ?? detail.types[0] ?? null;
+  return firstType(detail);
 });
 
 export const profileCode = computed<string>(() => {
