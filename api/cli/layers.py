@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from api.cli.context import json_option, open_engine, pass_settings, print_json, say
+from layers.plain_text import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,19 +25,30 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @click.command("layers")
+@click.option("--uncertain", is_flag=True, help="List instead the facilities whose type somebody has to choose.")
 @json_option
 @pass_settings
-def list_layers(settings: Settings, *, as_json: bool) -> None:
+def list_layers(settings: Settings, *, uncertain: bool, as_json: bool) -> None:
     """List what is loaded: rows, quarantined rows, version, extent, source, datum and age.
+
+    A facility that fits several types has none until somebody chooses, and serves no analysis. Choose by a column
+    `type` with codes of `onemap standards list` in the file, or load the rows of one type from a file of their own
+    with --set; source and source_id stay the same.
 
     \b
     Examples:
       onemap layers
       onemap layers --json
+      onemap layers --uncertain
+      onemap load facilities clinics.csv --source SOURCE --set type=MED_CHC
     """
     from layers.query.loads import fetch_loaded
+    from layers.query.uncertain import fetch_uncertain
 
     with open_engine(settings, role="reader") as engine, engine.connect() as conn:
+        if uncertain:
+            _print_uncertain(fetch_uncertain(conn), as_json=as_json)
+            return
         found = fetch_loaded(conn)
     if as_json:
         print_json(found)
@@ -59,6 +71,22 @@ def list_layers(settings: Settings, *, as_json: bool) -> None:
         for row in found
     ]
     _print_table([head, *lines], right={1, 2, 3})
+
+
+def _print_uncertain(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        say("No facility waits for somebody to choose its type.")
+        return
+    head = ("source", "source_id", "name", "fits")
+    lines = [(row["source"], row["source_id"], row["name"] or "-", " ".join(row["candidates"])) for row in rows]
+    _print_table([head, *lines], right=set())
+    say(
+        "To decide, load them again under the same source: with a column `type`, or the rows of one type alone with\n"
+        "  onemap load facilities FILE --source SOURCE --set type=CODE"
+    )
 
 
 @click.command("quarantine")
@@ -100,8 +128,8 @@ def _print_quarantine(layer: str, rows: list[dict[str, Any]]) -> None:
         return
     for row in rows[:SHOWN_ROWS]:
         name = f" {row['source_id']}" if row["source_id"] else ""
-        click.echo(f"{row['file']}:{row['line']}{name}: {row['reason']}: {row['detail']}")
-        click.echo(f"    {row['raw'][:200]}")
+        click.echo(escape_control(f"{row['file']}:{row['line']}{name}: {row['reason']}: {row['detail']}"))
+        click.echo(escape_control(f"    {row['raw'][:200]}"))
     if len(rows) > SHOWN_ROWS:
         say(f"... and {len(rows) - SHOWN_ROWS:,} more; --out FILE.csv writes all of them.")
 
@@ -134,6 +162,7 @@ def _write_age(changed_at: datetime) -> str:
 
 
 def _print_table(rows: list[tuple[str, ...]], *, right: set[int]) -> None:
+    rows = [tuple(escape_control(cell) for cell in row) for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     for row in rows:
         cells = [

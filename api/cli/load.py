@@ -11,6 +11,7 @@ import click
 from api.cli.context import json_option, open_engine, pass_settings, print_json, say
 from api.cli.progress import show_rows
 from geo.errors import DataError, RequestError
+from layers.plain_text import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def load(settings: Settings, *, layer: str, names: Sequence[str], as_json: bool,
     with open_engine(settings, role=role) as engine:
         for file in names[1:] if layer == REFERENCE else names:
             work = Work(engine, settings, layer, names[0], options, box)
-            with show_rows(f"Loading {Path(file).name}") as progress:
+            with show_rows(f"Loading {escape_control(Path(file).name)}") as progress:
                 found = work.load_file(Path(file), progress)
             reports += found
             if not as_json:
@@ -110,7 +111,7 @@ def tell_if_nothing_was_kept(reports: Sequence[LoadReport]) -> int:
     empty = [report for report in reports if 0 < report.outcome.rows_read == report.outcome.rows_quarantined]
     if not empty or len(empty) < len(reports):
         return 0
-    say(f"No row of {empty[0].file_name} could be kept; nothing but the quarantine was changed.")
+    say(f"No row of {escape_control(empty[0].file_name)} could be kept; nothing but the quarantine was changed.")
     return DataError.exit_code
 
 
@@ -192,12 +193,17 @@ def _read_box(text: str) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
+def _echo(line: str) -> None:
+    """Print a line that may hold text of a file."""
+    click.echo(escape_control(line))
+
+
 def _print(report: LoadReport) -> None:
     """Print what one layer's load did."""
     got = report.outcome
-    click.echo(f"{got.layer} from {report.file_name} (source {report.source}, datum {report.datum})")
+    _echo(f"{got.layer} from {report.file_name} (source {report.source}, datum {report.datum})")
     if report.columns:
-        click.echo("  columns: " + ", ".join(f"{ours} ← {theirs}" for ours, theirs in report.columns.items()))
+        _echo("  columns: " + ", ".join(f"{ours} ← {theirs}" for ours, theirs in report.columns.items()))
     closed = f", {got.rows_closed:,} closed" if got.rows_closed else ""
     click.echo(
         f"  {got.rows_read:,} rows read: {got.rows_inserted:,} new, {got.rows_updated:,} changed, "
@@ -206,9 +212,9 @@ def _print(report: LoadReport) -> None:
     )
     for word, counted in (("quarantined", report.reasons), ("repaired", report.repairs)):
         if counted:
-            click.echo(f"  {word}: " + ", ".join(f"{kind} {count:,}" for kind, count in counted.items()))
+            _echo(f"  {word}: " + ", ".join(f"{kind} {count:,}" for kind, count in counted.items()))
     for note in report.notes:
-        click.echo(f"  note: {note}")
+        _echo(f"  note: {note}")
     _print_end(report)
 
 

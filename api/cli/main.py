@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import sys
 import traceback
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geo.errors import DataError, OneMapError
+from layers.plain_text import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,15 +99,17 @@ def cli() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code; every fault is explained on standard error."""
+    _keep_interruptions_quiet()
     try:
         outcome = cli.main(args=list(arguments), prog_name="onemap", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted; what was not finished was not stored.", err=True)
-        return EXIT_INTERRUPTED
+        return _tell_interruption()
     except click.ClickException as error:
         error.show()
         return EXIT_INPUT
     except Exception as error:  # noqa: BLE001 - the outer seam
+        if is_interruption(error):
+            return _tell_interruption()
         return _explain(error, as_json="--json" in arguments)
     return outcome if isinstance(outcome, int) else 0
 
@@ -113,6 +117,34 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """Run the command line of this process."""
     sys.exit(run(sys.argv[1:]))
+
+
+def is_interruption(error: BaseException | None) -> bool:
+    """Return whether a fault only followed from Ctrl-C: a driver stopped in mid-talk fails when it is put away."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, KeyboardInterrupt):
+            return True
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            waiting += [one.__cause__, one.__context__]
+    return False
+
+
+def _keep_interruptions_quiet() -> None:
+    """Keep libraries from printing the traceback of what only followed from Ctrl-C."""
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_is_worth_telling)
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and is_interruption(record.exc_info[1]))
+
+
+def _tell_interruption() -> int:
+    click.echo("Interrupted; what was not finished was not stored.", err=True)
+    return EXIT_INTERRUPTED
 
 
 def _explain(error: Exception, *, as_json: bool) -> int:
@@ -145,9 +177,10 @@ def _explain_ours(error: OneMapError, *, as_json: bool) -> int:
         fault = {"title": error.title, "detail": error.message, "hint": error.hint, "parameter": error.parameter}
         click.echo(json.dumps({"error": fault, "exit_code": error.exit_code}, ensure_ascii=False), err=True)
         return error.exit_code
-    click.echo(f"{error.title}: {error.message}", err=True)
+    # messages name what files and callers hold
+    click.echo(escape_control(f"{error.title}: {error.message}", keep="\n"), err=True)
     if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        click.echo(escape_control(f"  {error.hint}", keep="\n"), err=True)
     return error.exit_code
 
 

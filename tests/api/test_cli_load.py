@@ -168,6 +168,40 @@ def test_the_metric_grid_is_shown_and_changed_by_command_only(run: Run) -> None:
         assert "metric grid" in err
 
 
+def test_text_of_a_file_does_not_steer_the_terminal(run: Run) -> None:
+    Path("b.csv").write_text("source_id,lon,lat,na\x1bme\nA,114,30,x\nB\x1b]0;owned\x07,200,30,\x9b31m\u202e\n")
+    code, out, err = run("load", "buildings", "b.csv", "--datum", "wgs84", "--map", "na\x1bme=name")
+    assert code == 0, err
+    assert "name ← na\\x1bme" in out
+    shown = out + err + "".join(run("quarantine", "buildings")[1:]) + "".join(run("layers")[1:])
+    assert "\\x1b]0;owned\\x07" in shown
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+    code, _, err = run("load", "buildings", "b.csv", "--datum", "wgs84", "--map", "no\x1bne=name")
+    assert code == 2
+    assert "\x1b" not in err
+    code, _, err = run("load", "buildings", "b.csv", "--source", "a\x1bb")
+    assert (code, "--source NAME" in err, "\x1b" in err) == (2, True, False)
+
+
+def test_facilities_that_fit_several_types_are_listed_and_decided(run: Run) -> None:
+    Path("f.csv").write_text("source_id,lon,lat,name\nA,114,30,阳光学校\nB,114,30.1,阳光幼儿园\n")
+    _, out, _ = run("load", "facilities", "f.csv", "--datum", "wgs84", "--source", "survey")
+    assert "`onemap layers --uncertain` lists them" in out
+    code, out, err = run("layers", "--uncertain")
+    assert code == 0
+    assert out.splitlines()[1].split()[:3] == ["survey", "A", "阳光学校"]
+    assert "--set type=CODE" in err
+    (one,) = json.loads(run("layers", "--uncertain", "--json")[1])
+    assert (one["source"], one["source_id"], one["name"]) == ("survey", "A", "阳光学校")
+    assert {"EDU_PRIMARY", "EDU_JUNIOR"} <= set(one["candidates"])
+    words = ("--datum", "wgs84", "--source", "survey", "--set", "type=EDU_PRIMARY")
+    Path("schools.csv").write_text("source_id,lon,lat,name\nA,114,30,阳光学校\n")
+    assert run("load", "facilities", "schools.csv", *words)[0] == 0
+    code, out, err = run("layers", "--uncertain")
+    assert (code, out) == (0, "")
+    assert "No facility waits" in err
+
+
 BAD: list[tuple[tuple[str, ...], str]] = [
     (("load", "buildings", "absent.geojson"), "absent.geojson"),
     (("load", "roads", "b.geojson"), "core layers"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -156,6 +157,36 @@ def test_every_fault_has_its_exit_code(
     monkeypatch.setattr(main.cli, "main", fail)
     assert main.run([]) == code
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_what_follows_from_an_interruption_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_told: bool
+) -> None:
+    import psycopg
+
+    def fail(**_arguments: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as cause:
+            busy = psycopg.OperationalError("sending query failed: another command is already in progress")
+            logger = logging.Logger("library")  # noqa: LOG001 - one that no handler of pytest's hears
+            try:
+                raise busy
+            except psycopg.OperationalError:
+                logger.exception("putting a connection away")
+            raise errors.StoreError("The database cannot be reached.") from (cause if is_told else busy)
+
+    monkeypatch.setattr(main.cli, "main", fail)
+    assert main.run(["load"]) == 130
+    shown = capsys.readouterr().err
+    assert shown.strip() == "Interrupted; what was not finished was not stored."
+
+
+def test_a_fault_that_holds_itself_is_no_interruption() -> None:
+    one, two = ValueError(), KeyError()
+    one.__context__, two.__context__ = two, one
+    assert not main.is_interruption(one)
 
 
 def test_faults_for_machines_are_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
