@@ -13,6 +13,7 @@ from geo.errors import NotFound, NothingLinked, RequestError
 from geo.gaps import weigh_people
 from geo.radius import find_radius
 from geo.reach import Reach, check_bound, find_reach
+from layers.query.runs import check_name
 from layers.run_result import EVERYBODY, Column, GapRequest, RunResult, RunSummary
 from layers.run_store import save_run
 from layers.study import Study, Tread, load_study, load_tread, make_walk_profile
@@ -203,10 +204,12 @@ def run_gaps(
     NotReady
         Streets, buildings or facilities are not loaded.
     NotFound, RequestError
-        The request names a type, profile or area that does not exist or cannot be judged.
+        The request names a type, profile or area that does not exist or cannot be judged, or the run has no name by
+        which it could be found.
     NothingLinked
         No building lies near any street.
     """
+    check_name(request.name)
     started = time.perf_counter()
     tell = progress or (lambda _share, _message: None)
     with engine.connect() as connection, connection.begin():

@@ -24,7 +24,16 @@ from layers.query.results import (
     fetch_building_card,
     fetch_totals,
 )
-from layers.query.runs import build_run_areas, build_runs, fetch_columns, fetch_levels, fetch_run, find_column
+from layers.query.runs import (
+    build_run_areas,
+    build_runs,
+    check_area,
+    check_name,
+    fetch_columns,
+    fetch_levels,
+    fetch_run,
+    find_column,
+)
 from layers.tables import run_area, run_column
 
 if TYPE_CHECKING:
@@ -85,10 +94,14 @@ def _describe_run(row: Row[Any], columns: list[Any]) -> dict[str, Any]:
     status_code=202,
     responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}},
 )
-async def order_run(order: schemas.RunOrder, response: Response, services: ServicesDep) -> dict[str, Any]:
+async def order_run(
+    order: schemas.RunOrder, response: Response, read: ReadDep, services: ServicesDep
+) -> dict[str, Any]:
     """Order a gap run; it is computed beside the server, and the job tells how far it is."""
     _check_words("types", order.types, {item.code for item in services.pack.types})
     _check_words("profiles", order.profiles, set(read_profiles()))
+    check_name(order.name)
+    await read(check_area, order.area)
     request = order.model_dump()
     async with services.writer.begin() as connection:
         job_id = await connection.run_sync(create_job, kind="gap-run", request=request)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Double, case, func, literal, null, select
 
-from geo.errors import NotFound, NotReady
+from geo.errors import NotFound, NotReady, RequestError
 from layers import tables
 
 if TYPE_CHECKING:
@@ -83,6 +83,42 @@ def fetch_run(conn: Connection, reference: str) -> Row[Any]:
     if row is None:
         raise NotFound(f"Looking up run {reference[:80]!r}: found none", hint=RUN_HINT, parameter="run")
     return row
+
+
+def check_name(name: str | None) -> None:
+    """Refuse a name for a run by which it could never be found.
+
+    Raises
+    ------
+    RequestError
+        The name is ``latest`` or only digits, as an id.
+    """
+    if name is not None and (name.strip().lower() == LATEST or name.strip().isdigit()):
+        raise RequestError(
+            f"Naming a run {name[:80]!r}: that already means a run by its id or the newest one.",
+            hint="Give a name with letters, such as plan-2026.",
+            parameter="name",
+        )
+
+
+def check_area(conn: Connection, code: str | None) -> None:
+    """Refuse to judge an area that is not loaded.
+
+    Raises
+    ------
+    NotFound
+        There is no such area.
+    """
+    area = tables.area
+    if code is None:
+        return
+    statement = select(area.c.id).where(area.c.code == code, area.c.valid_to.is_(None)).limit(1)
+    if conn.execute(statement).one_or_none() is None:
+        raise NotFound(
+            f"Ordering a run: there is no area {code[:80]!r}",
+            hint="/ogc/collections/areas/items lists the areas.",
+            parameter="area",
+        )
 
 
 def fetch_columns(conn: Connection, run_id: int) -> list[RunColumn]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import func, select
 
+from layers import tables
 from tests import seed
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from tests.api.client import Client
+    from tests.conftest import Db
 
 # what every address is asked with when one of its parameters is tried
 GOOD: dict[str, str] = {
@@ -165,6 +168,10 @@ def test_unknown_and_repeated_parameters_are_refused(app: FastAPI, client: Clien
         ({"area": 5}, "area"),
         ({"colour": "red"}, "colour"),
         ({"name": "\0"}, "name"),
+        ({"name": "latest"}, "name"),
+        ({"name": " Latest "}, "name"),
+        ({"name": "2026"}, "name"),
+        ({"name": "２０２６"}, "name"),
         ({"types": ["\0"]}, "types.0"),
         ([], None),
         ("text", None),
@@ -175,6 +182,18 @@ def test_a_bad_order_is_refused_before_a_job_is_made(client: Client, body: Any, 
     answer = client.post("/gaps/runs", json=body)
     assert answer.status_code == 422
     assert parameter is None or answer.json()["parameter"] == parameter
+
+
+def test_an_order_for_an_unknown_area_is_refused_before_a_job_is_made(client: Client, db: Db) -> None:
+    def count_jobs() -> int:
+        with db.reader.connect() as conn:
+            return conn.execute(select(func.count()).select_from(tables.job)).scalar_one()
+
+    before = count_jobs()
+    for code in ("999999", "' OR 1=1 --", ""):
+        answer = client.post("/gaps/runs", json={"area": code})
+        assert (answer.status_code, answer.json()["parameter"]) == (404, "area")
+    assert count_jobs() == before
 
 
 def test_an_order_must_be_json(client: Client) -> None:

@@ -215,6 +215,16 @@ def test_bad_circles_name_what_is_wrong(
         find_circles(connection, load_study(connection, settings), lon=lon, lat=lat, minutes=minutes)
 
 
+@pytest.mark.parametrize("name", ["latest", "LATEST ", "7", "2026"])
+def test_a_name_that_means_another_run_is_refused(store: tuple[Db, Settings, Town], name: str) -> None:
+    db, settings, _ = store
+    with pytest.raises(RequestError) as fault:
+        run_gaps(db.writer, settings, GapRequest(types=(CLINIC,), name=name))
+    assert fault.value.parameter == "name"
+    with db.reader.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM onemap.run")).scalar_one() == 0
+
+
 def test_nothing_is_judged_before_it_is_loaded(fresh_db: Db, tmp_path: Path) -> None:
     settings = replace(fresh_db.settings, home=tmp_path)
     with pytest.raises(NotReady, match="none is chosen"):
