@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -37,8 +38,11 @@ from layers.query.runs import (
 from layers.tables import run_area, run_column
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection, Row, Select
 
+    from api.deps import Read
     from layers.query.runs import RunColumn
 
 router = APIRouter(tags=["gaps"])
@@ -206,30 +210,78 @@ async def get_buildings(  # noqa: PLR0913, PLR0917 - one argument a parameter of
 ) -> Any:
     """Return a run by building, type and profile, as ``gaps export --what buildings`` lists it."""
 
-    def build(conn: Connection) -> Select[Any]:
-        found = fetch_run(conn, run)
-        column = _choose_column(conn, found.id, type, profile)
-        statement = build_run_buildings(found.id, column=column, status=status, area_code=area)
-        if type is None and profile is not None:
-            statement = statement.where(run_column.c.profile == profile)
-        return statement
+    def build(run_id: int, column: RunColumn | None) -> Select[Any]:
+        return build_run_buildings(run_id, column=column, status=status, area_code=area)
 
-    chosen = choose_format(request, f)
-    if chosen != "json":
-        statement = await read(build)
-        return await stream_table(
-            read.engine, statement, LAYOUTS["buildings"], format_name=chosen, name=f"run-{run}-buildings"
-        )
+    listing = Listing("buildings", build, after_building, ("building_id", "position"))
+    return await _answer(listing, Asked(run, type, profile, limit, after, choose_format(request, f)), read)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A table of a run that is read page by page or as a file.
+
+    Attributes
+    ----------
+    name
+        Its name among the exports.
+    build
+        Makes the statement for a run and one of its columns, or all.
+    skip_to
+        Adds the condition that a page starts behind two keys.
+    keys
+        The columns those keys are read from.
+    """
+
+    name: str
+    build: Callable[[int, RunColumn | None], Select[Any]]
+    skip_to: Callable[[Select[Any], int, int], Select[Any]]
+    keys: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request wants of a listing."""
+
+    run: str
+    type_code: str | None
+    profile: str | None
+    limit: int
+    after: str | None
+    format_name: str
+
+
+async def _answer(listing: Listing, asked: Asked, read: Read) -> Any:
+    """Return a page of rows with the key of the next, or the whole table as a file."""
+
+    def build(conn: Connection) -> Select[Any]:
+        found = fetch_run(conn, asked.run)
+        statement = listing.build(found.id, _choose_column(conn, found.id, asked.type_code, asked.profile))
+        if asked.type_code is None and asked.profile is not None:
+            statement = statement.where(run_column.c.profile == asked.profile)
+        return statement
 
     def work(conn: Connection) -> dict[str, Any]:
         statement = build(conn)
-        if after is not None:
-            statement = after_building(statement, *_read_after(after, parts=2))
-        rows = [dict(row) for row in conn.execute(statement.limit(limit + 1)).mappings()]
-        last = rows[limit - 1] if len(rows) > limit else None
-        return {"rows": rows[:limit], "next": None if last is None else f"{last['building_id']}.{last['position']}"}
+        if asked.after is not None:
+            first, second = _read_after(asked.after, parts=2)
+            statement = listing.skip_to(statement, first, second)
+        rows = [dict(row) for row in conn.execute(statement.limit(asked.limit + 1)).mappings()]
+        last = rows[asked.limit - 1] if len(rows) > asked.limit else None
+        return {
+            "rows": rows[: asked.limit],
+            "next": None if last is None else ".".join(str(last[key]) for key in listing.keys),
+        }
 
-    return await read(work)
+    if asked.format_name == "json":
+        return await read(work)
+    return await stream_table(
+        read.engine,
+        await read(build),
+        LAYOUTS[listing.name],
+        format_name=asked.format_name,
+        name=f"run-{asked.run}-{listing.name}",
+    )
 
 
 def _choose_column(conn: Connection, run_id: int, type_code: str | None, profile: str | None) -> RunColumn | None:
@@ -255,29 +307,11 @@ async def get_facilities(  # noqa: PLR0913, PLR0917 - one argument a parameter o
 ) -> Any:
     """Return the facilities of a run with the buildings nearest to them within the limit and the people in those."""
 
-    def build(conn: Connection) -> Select[Any]:
-        found = fetch_run(conn, run)
-        statement = build_run_facilities(found.id, column=_choose_column(conn, found.id, type, profile))
-        if type is None and profile is not None:
-            statement = statement.where(run_column.c.profile == profile)
-        return statement
+    def build(run_id: int, column: RunColumn | None) -> Select[Any]:
+        return build_run_facilities(run_id, column=column)
 
-    chosen = choose_format(request, f)
-    if chosen != "json":
-        statement = await read(build)
-        return await stream_table(
-            read.engine, statement, LAYOUTS["facilities"], format_name=chosen, name=f"run-{run}-facilities"
-        )
-
-    def work(conn: Connection) -> dict[str, Any]:
-        statement = build(conn)
-        if after is not None:
-            statement = after_facility(statement, *_read_after(after, parts=2))
-        rows = [dict(row) for row in conn.execute(statement.limit(limit + 1)).mappings()]
-        last = rows[limit - 1] if len(rows) > limit else None
-        return {"rows": rows[:limit], "next": None if last is None else f"{last['position']}.{last['facility_id']}"}
-
-    return await read(work)
+    listing = Listing("facilities", build, after_facility, ("position", "facility_id"))
+    return await _answer(listing, Asked(run, type, profile, limit, after, choose_format(request, f)), read)
 
 
 @router.get("/gaps/runs/{run}/buildings/{building_id}", response_model=schemas.BuildingCard)

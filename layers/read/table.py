@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 import zipfile
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -72,9 +73,9 @@ class TableSource(Source):
             else check_geometry_columns(self.header.names, geometry_columns, what=path.name)
         )
 
+    @abstractmethod
     def rows(self) -> Iterator[Row]:
         """Yield the header and every row that is not blank."""
-        raise NotImplementedError
 
     def batches(self, *, rows: int = 50_000) -> Iterator[Batch]:
         """Yield the rows in file order, at most ``rows`` at a time."""
