@@ -12,6 +12,7 @@ NO_RADIUS = -1
 """Distance where there is no facility at all."""
 
 SITES_PER_CELL = 2.0
+_SLACK_M = 1e-6
 POINT = 0
 
 _CHUNK = 65536
@@ -22,15 +23,20 @@ def _nearest(
     home: FloatArray,
     site: FloatArray,
     cell_ptr: IntArray,
+    corner: FloatArray,
     columns: int,
     rows: int,
     cell_m: float,
     out: FloatArray,
 ) -> None:
-    """Fill `out` with the distance of each home to the nearest site; sites are sorted by cell of the raster at 0, 0."""
+    """Fill `out` with the distance of each home to the nearest site; sites are sorted by cell of the raster.
+
+    Distances are taken between the coordinates as given: were they counted from the corner, one more site elsewhere
+    could change the last digit of all of them.
+    """
     for h in range(home.shape[0]):
-        x = home[h, 0]
-        y = home[h, 1]
+        x = home[h, 0] - corner[0]
+        y = home[h, 1] - corner[1]
         column = int(np.floor(x / cell_m))
         row = int(np.floor(y / cell_m))
         # homes may lie outside the raster: the first ring that meets it is this far out
@@ -45,8 +51,8 @@ def _nearest(
                         continue
                     cell = r * columns + c
                     for s in range(cell_ptr[cell], cell_ptr[cell + 1]):
-                        dx = site[s, 0] - x
-                        dy = site[s, 1] - y
+                        dx = site[s, 0] - home[h, 0]
+                        dy = site[s, 1] - home[h, 1]
                         best = min(best, dx * dx + dy * dy)
             # whatever lies in farther rings is at least this far away
             beyond = min(
@@ -56,7 +62,9 @@ def _nearest(
                 (row + ring + 1) * cell_m - y,
             )
             covers = column - ring <= 0 and column + ring >= columns - 1 and row - ring <= 0 and row + ring >= rows - 1
-            if best <= beyond * beyond or covers:
+            # places in the raster are rounded, distances are not
+            safe = max(beyond - _SLACK_M, 0.0)
+            if best <= safe * safe or covers:
                 break
             ring += 1
         out[h] = np.sqrt(best)
@@ -73,7 +81,7 @@ def _find_between_points(home: FloatArray, site: FloatArray) -> FloatArray:
     order = np.argsort(cell, kind="stable")
     cell_ptr = np.searchsorted(cell[order], np.arange(columns * rows + 1)).astype(np.int64)
     out = np.empty(home.shape[0])
-    _nearest(home - corner, site[order] - corner, cell_ptr, columns, rows, cell_m, out)
+    _nearest(home, site[order], cell_ptr, corner, columns, rows, cell_m, out)
     return out
 
 
