@@ -53,10 +53,10 @@ def test_without_sites_there_is_no_distance() -> None:
 def test_one_more_site_elsewhere_changes_no_digit() -> None:
     # half millimetres between rounded coordinates: the least noise would round some of them the other way
     rng = np.random.default_rng(1)
-    x = 500_000 + rng.uniform(0, 1_000, 3_000)
-    home = shapely.points(np.column_stack([x, np.full(3_000, 3_400_000.0)]))
-    site = shapely.points(np.column_stack([x + 100.0005, np.full(3_000, 3_400_000.0)]))
-    more = np.concatenate([site, [shapely.Point(499_123.4567, 3_398_765.4321)]])
+    x = rng.uniform(0, 1, 3_000)
+    home = shapely.points(np.column_stack([x, np.zeros(3_000)]))
+    site = shapely.points(np.column_stack([x + 100.0005, np.zeros(3_000)]))
+    more = np.concatenate([site, [shapely.Point(-600_123.4567, 0)]])
     for one in range(0, 3_000, 7):
         alone = find_radius(home[one : one + 1], np.array([site[one], more[-1]], dtype=object))
         assert find_radius(home[one : one + 1], site[one : one + 1]) == alone
