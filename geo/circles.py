@@ -20,13 +20,13 @@ from geo import search
 from geo.errors import RequestError
 from geo.link import Entrances, Links, Ways, link_points
 from geo.reach import Desk, Homes, Seeds, Walk, check_bound, search_homes, seed_sites
-from geo.units import MM_PER_M, MS_PER_S, FloatArray, IntArray, ObjectArray, UInt32Array
+from geo.search import FACILITY_BITS, NONE
+from geo.units import MM_PER_M, MS_PER_S, NO_COST, FloatArray, IntArray, ObjectArray, UInt32Array
 from geo.walls import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geo.search import UInt64Array
 
 CELL_M = 10.0
 """Raster step of the drawn outline; reach itself is exact."""
@@ -38,8 +38,6 @@ MIN_HOLE_M2 = 2_000.0
 """Holes smaller than this are noise between parallel ways; superblocks that cannot be entered are larger."""
 
 MAX_CELLS = 16_000_000
-
-_NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,30 +132,31 @@ def find_circle(walk: Walk, homes: Homes, entrances: Entrances, *, place: Place,
     bound_ms = check_bound(bound_s)
     seeds = place.seed(walk)
     desk = Desk.make(walk, seeds.node.shape[0])
-    node_label = np.full(walk.network.node_count, _NONE, dtype=np.uint64)
+    node_label = np.full(walk.graph.node_count, NONE, dtype=np.int64)
     reach = search_homes(walk, homes, seeds, bound_ms, desk, seen=node_label)
     facility_ms = _search_facilities(walk, entrances, place, bound_ms, desk, node_label)
-    return Circle(reach.reach_ms, facility_ms, (node_label >> np.uint64(32)).astype(np.uint32))
+    node_ms = np.where(node_label == NONE, NO_COST, node_label >> FACILITY_BITS).astype(np.uint32)
+    return Circle(reach.reach_ms, facility_ms, node_ms)
 
 
 def _search_facilities(
-    walk: Walk, entrances: Entrances, place: Place, bound_ms: int, desk: Desk, seen: UInt64Array
+    walk: Walk, entrances: Entrances, place: Place, bound_ms: int, desk: Desk, seen: IntArray
 ) -> IntArray:
     """Return the milliseconds from the place to every facility, as somebody who lives at the place walks."""
     network = walk.network
     outward = walk.reversed
     start = place.seed(outward)
-    desk.search(outward, start, bound_ms)
+    count = desk.search(outward, start, bound_ms)
     touched = desk.search_compound(outward, place.zone, bound_ms) if place.zone != OUTSIDE else 0
     links = entrances.links
-    answer = np.full(links.edge.shape[0], _NONE, dtype=np.uint64)
+    answer = np.full(links.edge.shape[0], NONE, dtype=np.int64)
     search.read_homes(
         np.arange(links.edge.shape[0], dtype=np.int32),
         links.edge,
         links.place_mm,
         walk.off_ms(links.off_mm),
-        network.edge_a,
-        network.edge_b,
+        outward.exit_a,
+        outward.exit_b,
         network.edge_mm,
         outward.cost_ab,
         outward.cost_ba,
@@ -171,10 +170,11 @@ def _search_facilities(
         answer,
     )
     np.minimum(seen, np.minimum(desk.label, desk.own), out=seen)
-    desk.wipe(touched)
-    count = int(entrances.facility.max(initial=-1)) + 1
-    best = np.full(count, np.iinfo(np.int64).max)
-    np.minimum.at(best, entrances.facility, (answer >> np.uint64(32)).astype(np.int64))
+    desk.wipe_own(touched)
+    desk.wipe(count)
+    facilities = int(entrances.facility.max(initial=-1)) + 1
+    best = np.full(facilities, np.iinfo(np.int64).max)
+    np.minimum.at(best, entrances.facility, answer >> FACILITY_BITS)
     return np.where(best > bound_ms, -1, best)
 
 

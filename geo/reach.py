@@ -13,14 +13,15 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from geo import search
 from geo.arrays import group_rows
 from geo.costs import WalkProfile, cost_edges
 from geo.errors import RequestError
+from geo.graph import GateArcs, Graph, build_gate_arcs, build_graph, find_residents_gates
 from geo.link import Entrances, Links
 from geo.network import Network
+from geo.search import FACILITY_BITS, FACILITY_MASK, NONE
 from geo.units import MS_PER_S, NO_COST, Int32Array, IntArray, UInt32Array, walk_ms
 from geo.walls import OUTSIDE
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 MAX_BOUND_S = 24 * 3600
 """Longest walk that may be searched for: a day."""
-
-_NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -43,21 +42,22 @@ class Walk:
         What it was made from.
     cost_ab, cost_ba
         Milliseconds of each edge both ways, NO_COST where closed, shape (edges,).
-    arc_in_ms
-        Milliseconds from the neighbour to the node whose row the arc stands in, shape of ``network.adj_node``.
-    arc_gate
-        Compound number + 1 on arcs through residents' gates, 0 elsewhere, shape of ``network.adj_node``.
-    gate_nodes
-        For each compound the nodes at both ends of its residents' gates.
+    graph
+        Ways anybody may walk, laid out for searching.
+    gates
+        Residents' gates by compound.
+    exit_a, exit_b
+        Node whose label counts for who leaves the edge at its first and last end, shape (edges,).
     """
 
     network: Network
     profile: WalkProfile
     cost_ab: UInt32Array
     cost_ba: UInt32Array
-    arc_in_ms: UInt32Array
-    arc_gate: Int32Array
-    gate_nodes: tuple[Int32Array, ...]
+    graph: Graph
+    gates: GateArcs
+    exit_a: Int32Array
+    exit_b: Int32Array
 
     def off_ms(self, off_mm: IntArray) -> IntArray:
         """Return what off-street millimetres cost at the profile's pace."""
@@ -66,7 +66,7 @@ class Walk:
     @cached_property
     def reversed(self) -> Walk:
         """Return the same network with every way walked the other way round."""
-        return _lay_out(self.network, self.profile, self.cost_ba, self.cost_ab)
+        return lay_out_walk(self.network, self.profile, self.cost_ba, self.cost_ab)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,6 @@ class Reach:
     facility: Int32Array
 
 
-def _residents_only(network: Network) -> npt.NDArray[np.bool_]:
-    """Return which edges are gates that only residents may pass, shape (edges,)."""
-    gate = network.edge_gate
-    closed = np.zeros(gate.shape[0], dtype=bool)
-    passes = gate >= 0
-    closed[passes] = ~network.gate_open_to_all[gate[passes]]
-    return closed
-
-
 def prepare_walk(network: Network, profile: WalkProfile) -> Walk:
     """Return the network with the profile's costs laid out for searching.
 
@@ -120,88 +111,117 @@ def prepare_walk(network: Network, profile: WalkProfile) -> Walk:
     profile
         Who walks.
     """
-    return _lay_out(network, profile, *cost_edges(network, profile))
+    return lay_out_walk(network, profile, *cost_edges(network, profile))
 
 
-def _lay_out(network: Network, profile: WalkProfile, cost_ab: UInt32Array, cost_ba: UInt32Array) -> Walk:
-    """Return the costs laid out by arc."""
-    edge = network.adj_edge
-    from_a = network.edge_a[edge] == network.adj_node
-    # a loop edge stands twice in one row; either way round leads back to the node, so which is which is no matter
-    arc_in_ms = np.where(from_a, cost_ab[edge], cost_ba[edge]).astype(np.uint32)
-    residents = _residents_only(network)
-    arc_gate = np.where(residents[edge], network.edge_zone[edge] + 1, 0).astype(np.int32)
-    gates = np.flatnonzero(residents)
-    gate_nodes = tuple(
-        np.unique(np.concatenate([network.edge_a[mine], network.edge_b[mine]])).astype(np.int32)
-        for mine in (gates[network.edge_zone[gates] == zone] for zone in range(network.compound_id.shape[0]))
+def lay_out_walk(network: Network, profile: WalkProfile, cost_ab: UInt32Array, cost_ba: UInt32Array) -> Walk:
+    """Return the network laid out for searching with costs given by edge.
+
+    Parameters
+    ----------
+    network
+        The compiled network.
+    profile
+        Who walks.
+    cost_ab, cost_ba
+        Milliseconds of each edge both ways, NO_COST where closed, shape (edges,).
+    """
+    return Walk(
+        network,
+        profile,
+        cost_ab,
+        cost_ba,
+        build_graph(network, cost_ab, cost_ba),
+        build_gate_arcs(network, cost_ab, cost_ba),
+        network.edge_a,
+        network.edge_b,
     )
-    return Walk(network, profile, cost_ab, cost_ba, arc_in_ms, arc_gate, gate_nodes)
 
 
 @dataclass(slots=True)
 class Desk:
-    """Work arrays of one thread."""
+    """Work arrays of one thread.
 
-    label: npt.NDArray[np.uint64]
-    own: npt.NDArray[np.uint64]
+    Attributes
+    ----------
+    label
+        Public labels, cost_ms << 32 | facility row; NONE everywhere between searches, shape (nodes,).
+    own
+        Labels that count for one compound alone, NONE everywhere between searches, shape (nodes,).
+    touched, own_touched
+        Nodes whose label the last search set, shape (nodes,).
+    """
+
+    label: IntArray
+    own: IntArray
     touched: Int32Array
-    heap_key: npt.NDArray[np.uint64]
+    own_touched: Int32Array
+    heap_key: IntArray
     heap_node: Int32Array
 
     @classmethod
     def make(cls, walk: Walk, seeds: int) -> Desk:
         """Return arrays large enough for a search with that many seeds."""
-        nodes = walk.network.node_count
-        room = walk.arc_in_ms.shape[0] + seeds + nodes + 1
+        nodes = walk.graph.node_count
+        room = walk.graph.arc_count + seeds + walk.gates.ms.shape[0] + 1
         return cls(
-            np.empty(nodes, dtype=np.uint64),
-            np.full(nodes, _NONE, dtype=np.uint64),
+            np.full(nodes, NONE, dtype=np.int64),
+            np.full(nodes, NONE, dtype=np.int64),
             np.empty(nodes, dtype=np.int32),
-            np.empty(room, dtype=np.uint64),
+            np.empty(nodes, dtype=np.int32),
+            np.empty(room, dtype=np.int64),
             np.empty(room, dtype=np.int32),
         )
 
-    def search(self, walk: Walk, seeds: Seeds, bound_ms: int) -> None:
-        """Fill the public labels of all nodes."""
-        network = walk.network
-        search.search_public(
-            network.indptr,
-            network.adj_node,
-            walk.arc_in_ms,
-            walk.arc_gate,
-            seeds.node,
-            seeds.ms,
-            seeds.facility,
-            bound_ms,
-            self.label,
-            self.heap_key,
-            self.heap_node,
-        )
-
-    def search_compound(self, walk: Walk, zone: int, bound_ms: int) -> int:
-        """Fill the labels that count for the homes of one compound alone and return how many there are."""
-        network = walk.network
+    def search(self, walk: Walk, seeds: Seeds, bound_ms: int) -> int:
+        """Fill the public labels and return how many nodes were touched; wipe them when they have been read."""
+        graph = walk.graph
         return int(
-            search.search_compound(
-                zone,
-                network.indptr,
-                network.adj_node,
-                walk.arc_in_ms,
-                walk.arc_gate,
-                walk.gate_nodes[zone],
+            search.search_public(
+                graph.first,
+                graph.last,
+                graph.arc_node,
+                graph.arc_ms,
+                seeds.node,
+                seeds.ms,
+                seeds.facility,
                 bound_ms,
                 self.label,
-                self.own,
                 self.touched,
                 self.heap_key,
                 self.heap_node,
             )
         )
 
+    def search_compound(self, walk: Walk, zone: int, bound_ms: int) -> int:
+        """Fill the labels that count for the homes of one compound alone and return how many there are."""
+        graph, gates = walk.graph, walk.gates
+        mine = slice(gates.ptr[zone], gates.ptr[zone + 1])
+        return int(
+            search.search_compound(
+                graph.first,
+                graph.last,
+                graph.arc_node,
+                graph.arc_ms,
+                gates.from_node[mine],
+                gates.to_node[mine],
+                gates.ms[mine],
+                bound_ms,
+                self.label,
+                self.own,
+                self.own_touched,
+                self.heap_key,
+                self.heap_node,
+            )
+        )
+
     def wipe(self, touched: int) -> None:
+        """Forget the public labels of the last search."""
+        search.wipe(self.label, self.touched, touched)
+
+    def wipe_own(self, touched: int) -> None:
         """Forget the labels of the last compound."""
-        self.own[self.touched[:touched]] = _NONE
+        search.wipe(self.own, self.own_touched, touched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +266,11 @@ def seed_sites(walk: Walk, entrances: Entrances, facility: Int32Array) -> Seeds:
     from_a = off_ms + _part(walk.cost_ab[edge], place, length)
     from_b = off_ms + _part(walk.cost_ba[edge], length - place, length)
     # a facility tied to a residents' gate stands inside: its outer end is passed with the gate's rule, not around it
-    outer_open = ~_residents_only(network)[edge] & (walk.cost_ab[edge] != NO_COST)
+    outer_open = ~find_residents_gates(network)[edge] & (walk.cost_ab[edge] != NO_COST)
     inner_open = walk.cost_ba[edge] != NO_COST
     order = np.argsort(edge, kind="stable")
     return Seeds(
-        node=np.concatenate([network.edge_a[edge][outer_open], network.edge_b[edge][inner_open]]),
+        node=np.concatenate([walk.exit_a[edge][outer_open], walk.exit_b[edge][inner_open]]),
         ms=np.concatenate([from_a[outer_open], from_b[inner_open]]),
         facility=np.concatenate([owner[outer_open], owner[inner_open]]),
         site_ptr=np.searchsorted(edge[order], np.arange(network.edge_count + 1)).astype(np.int64),
@@ -267,7 +287,7 @@ def search_homes(
     bound_ms: int,
     desk: Desk,
     *,
-    seen: npt.NDArray[np.uint64] | None = None,
+    seen: IntArray | None = None,
 ) -> Reach:
     """Return the nearest of the seeded facilities for every home.
 
@@ -283,17 +303,17 @@ def search_homes(
         Where given: lowered to the best label of each node, for homes of the compound the node lies in.
     """
     network = walk.network
-    desk.search(walk, seeds, bound_ms)
+    count = desk.search(walk, seeds, bound_ms)
     if seen is not None:
         np.minimum(seen, desk.label, out=seen)
-    answer = np.full(homes.zone.shape[0], _NONE, dtype=np.uint64)
+    answer = np.full(homes.zone.shape[0], NONE, dtype=np.int64)
     home_off_ms = walk.off_ms(homes.links.off_mm)
     for zone, rows in group_rows(homes.zone):
         touched = 0
         if zone != OUTSIDE:
             touched = desk.search_compound(walk, zone, bound_ms)
             if seen is not None:
-                mine = desk.touched[:touched]
+                mine = desk.own_touched[:touched]
                 mine = mine[network.node_zone[mine] == zone]
                 seen[mine] = np.minimum(seen[mine], desk.own[mine])
         search.read_homes(
@@ -301,8 +321,8 @@ def search_homes(
             homes.links.edge,
             homes.links.place_mm,
             home_off_ms,
-            network.edge_a,
-            network.edge_b,
+            walk.exit_a,
+            walk.exit_b,
             network.edge_mm,
             walk.cost_ab,
             walk.cost_ba,
@@ -315,14 +335,15 @@ def search_homes(
             bound_ms,
             answer,
         )
-        desk.wipe(touched)
+        desk.wipe_own(touched)
+    desk.wipe(count)
     return _split_answer(answer)
 
 
-def _split_answer(answer: npt.NDArray[np.uint64]) -> Reach:
-    missing = answer == _NONE
-    reach = (answer >> np.uint64(32)).astype(np.int64)
-    facility = (answer & np.uint64(0xFFFFFFFF)).astype(np.int64)
+def _split_answer(answer: IntArray) -> Reach:
+    missing = answer == NONE
+    reach = answer >> FACILITY_BITS
+    facility = answer & FACILITY_MASK
     return Reach(np.where(missing, -1, reach).astype(np.int32), np.where(missing, -1, facility).astype(np.int32))
 
 
