@@ -47,7 +47,10 @@ class Walk:
     gates
         Residents' gates by compound.
     exit_a, exit_b
-        Node whose label counts for who leaves the edge at its first and last end, shape (edges,).
+        Node whose label counts for a home that leaves its edge at the first and last end, shape (edges,).
+    seed_a, seed_b
+        Node where the search of a facility on the edge leaves it at the first and last end, shape (edges,). On foot all
+        four are the ends of the edge; where turns are banned a junction has several nodes.
     """
 
     network: Network
@@ -58,6 +61,8 @@ class Walk:
     gates: GateArcs
     exit_a: Int32Array
     exit_b: Int32Array
+    seed_a: Int32Array
+    seed_b: Int32Array
 
     def off_ms(self, off_mm: IntArray) -> IntArray:
         """Return what off-street millimetres cost at the profile's pace."""
@@ -133,8 +138,10 @@ def lay_out_walk(network: Network, profile: WalkProfile, cost_ab: UInt32Array, c
         cost_ba,
         build_graph(network, cost_ab, cost_ba),
         build_gate_arcs(network, cost_ab, cost_ba),
-        network.edge_a,
-        network.edge_b,
+        exit_a=network.edge_a,
+        exit_b=network.edge_b,
+        seed_a=network.edge_a,
+        seed_b=network.edge_b,
     )
 
 
@@ -270,7 +277,7 @@ def seed_sites(walk: Walk, entrances: Entrances, facility: Int32Array) -> Seeds:
     inner_open = walk.cost_ba[edge] != NO_COST
     order = np.argsort(edge, kind="stable")
     return Seeds(
-        node=np.concatenate([walk.exit_a[edge][outer_open], walk.exit_b[edge][inner_open]]),
+        node=np.concatenate([walk.seed_a[edge][outer_open], walk.seed_b[edge][inner_open]]),
         ms=np.concatenate([from_a[outer_open], from_b[inner_open]]),
         facility=np.concatenate([owner[outer_open], owner[inner_open]]),
         site_ptr=np.searchsorted(edge[order], np.arange(network.edge_count + 1)).astype(np.int64),

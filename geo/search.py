@@ -167,7 +167,7 @@ def search_public(
 
 
 @njit(cache=True, nogil=True)
-def search_compound(  # noqa: C901 - gates and ways are two loops of one search
+def search_compound(
     first: Int32Array,
     last: Int32Array,
     arc_node: Int32Array,
