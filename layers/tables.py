@@ -329,6 +329,8 @@ run = Table(
     Column("duration_s", Float, nullable=False),
     # replay compares this against a fresh computation
     Column("result_sha256", String(64), nullable=False),
+    # brought up to date after every change of the layers it was made from
+    Column("follows", Boolean, nullable=False, server_default=text("false")),
 )
 
 run_column = Table(
