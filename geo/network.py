@@ -183,8 +183,16 @@ class Network:
 
 
 @dataclass(slots=True)
-class _Draft:
-    """Edges on their way into the network; each operation returns a new set of arrays."""
+class Draft:
+    """Edges on their way into the network, before their ends are joined; each operation returns a new set of arrays.
+
+    Attributes
+    ----------
+    line, street, zone, flags, gate
+        As ``edge_line``, ``edge_street``, ``edge_zone``, ``edge_flags`` and ``edge_gate`` of :class:`Network`.
+    node_a, node_b
+        Node ids of the source at both ends, 0 where there are none, shape (m,).
+    """
 
     line: ObjectArray
     street: IntArray
@@ -221,12 +229,12 @@ def _check(streets: Streets) -> None:
         )
 
 
-def _pieces_to_draft(streets: Streets, pieces: Pieces) -> _Draft:
+def _pieces_to_draft(streets: Streets, pieces: Pieces) -> Draft:
     origin = pieces.origin
     flags = streets.flags[origin].copy()
     flags[streets.is_private[origin] & (pieces.zone == OUTSIDE)] |= CLOSED_ON_FOOT
     whole = pieces.is_whole
-    return _Draft(
+    return Draft(
         line=pieces.line,
         street=streets.street_id[origin],
         zone=pieces.zone,
@@ -237,7 +245,7 @@ def _pieces_to_draft(streets: Streets, pieces: Pieces) -> _Draft:
     )
 
 
-def _nearest_edge(draft: _Draft, rows: IntArray, gates: Gates, wanted: IntArray) -> tuple[IntArray, FloatArray]:
+def _nearest_edge(draft: Draft, rows: IntArray, gates: Gates, wanted: IntArray) -> tuple[IntArray, FloatArray]:
     """Return for each wanted gate the draft edge among `rows` to attach to (-1 for none) and the place along it."""
     edge = np.full(wanted.shape[0], -1, dtype=np.int64)
     place_m = np.zeros(wanted.shape[0])
@@ -254,7 +262,7 @@ def _nearest_edge(draft: _Draft, rows: IntArray, gates: Gates, wanted: IntArray)
     return edge, place_m
 
 
-def _attach(draft: _Draft, gates: Gates) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
+def _attach(draft: Draft, gates: Gates) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
     """Return for every gate its outer and inner edge (-1 for none) and the places along them in metres."""
     everyone = np.arange(gates.gate_id.shape[0])
     walkable = (draft.flags & CLOSED_ON_FOOT) == 0
@@ -271,7 +279,7 @@ def _attach(draft: _Draft, gates: Gates) -> tuple[IntArray, FloatArray, IntArray
     return outer, outer_m, inner, inner_m
 
 
-def _split(draft: _Draft, edge: IntArray, place_m: FloatArray) -> _Draft:
+def _split(draft: Draft, edge: IntArray, place_m: FloatArray) -> Draft:
     """Return the draft with the given edges cut at the given places (metres along each)."""
     length_m = shapely.length(draft.line[edge])
     inner = (place_m > SNAP_SPLIT_M) & (place_m < length_m - SNAP_SPLIT_M)
@@ -295,7 +303,7 @@ def _split(draft: _Draft, edge: IntArray, place_m: FloatArray) -> _Draft:
     line = np.concatenate([draft.line[keep], np.array(lines, dtype=object)])
     order = np.argsort(rows, kind="stable")
     rows, is_first, is_last, line = rows[order], is_first[order], is_last[order], line[order]
-    return _Draft(
+    return Draft(
         line=line,
         street=draft.street[rows],
         zone=draft.zone[rows],
@@ -336,7 +344,7 @@ def _substring(line: object, start_m: float, end_m: float) -> object:
     return shapely.linestrings(np.vstack([first, xy[inside], last]))
 
 
-def _add_connectors(draft: _Draft, gates: Gates) -> _Draft:
+def _add_connectors(draft: Draft, gates: Gates) -> Draft:
     """Return the draft with one connector edge for every gate that opens onto an outside way."""
     if gates.gate_id.shape[0] == 0:
         return draft
@@ -355,7 +363,7 @@ def _add_connectors(draft: _Draft, gates: Gates) -> _Draft:
     place = np.concatenate([outer_m[ok], inner_m[ok][has_inner]])
     draft = _split(draft, edge, place)
     count = ok.shape[0]
-    return _Draft(
+    return Draft(
         line=np.concatenate([draft.line, connector]),
         street=np.concatenate([draft.street, np.zeros(count, dtype=np.int64)]),
         zone=np.concatenate([draft.zone, gates.zone[ok]]),
@@ -366,8 +374,28 @@ def _add_connectors(draft: _Draft, gates: Gates) -> _Draft:
     )
 
 
-def _end_points(draft: _Draft) -> tuple[IntArray, IntArray, Int32Array, IntArray]:
-    """Return position, zone and source node id of all line ends: first ends of all edges, then last ends."""
+def draft_edges(streets: Streets, *, walls: Walls, gates: Gates) -> Draft:
+    """Return the edges of the streets: cut at walls, split at gates, then one connector for each gate with a way.
+
+    What becomes of a street depends on the walls it meets and the gates within 20 m of it, and what becomes of a gate
+    on the streets within 20 m of it, on nothing else; so a few streets can be drafted anew among their surroundings.
+
+    Parameters
+    ----------
+    streets, walls, gates
+        As for :func:`build_network`.
+    """
+    return _add_connectors(_pieces_to_draft(streets, cut_at_walls(streets.line, walls)), gates)
+
+
+def find_ends(draft: Draft) -> tuple[IntArray, IntArray, Int32Array, IntArray]:
+    """Return position in millimetres, zone and source node id of all line ends: first ends, then last ends.
+
+    Parameters
+    ----------
+    draft
+        The edges, shape (m,); every answer has shape (2 m,).
+    """
     first = shapely.get_coordinates(shapely.get_point(draft.line, 0))
     last = shapely.get_coordinates(shapely.get_point(draft.line, -1))
     xy_mm = to_mm(np.concatenate([first, last]))
@@ -405,8 +433,8 @@ def build_network(streets: Streets, *, walls: Walls, gates: Gates, metric_crs: s
         There are no streets, a coordinate is not finite, or the coordinates are degrees.
     """
     _check(streets)
-    draft = _add_connectors(_pieces_to_draft(streets, cut_at_walls(streets.line, walls)), gates)
-    x, y, zone, node_id = _end_points(draft)
+    draft = draft_edges(streets, walls=walls, gates=gates)
+    x, y, zone, node_id = find_ends(draft)
     junction = join_ends(x, y, zone=zone, node_id=node_id)
     count = int(junction.max()) + 1
     edges = draft.line.shape[0]
