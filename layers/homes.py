@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import shapely
+from psycopg import sql
 
 from geo.errors import NotReady
 from geo.gaps import NO_COUNT, AreaTree
@@ -19,12 +20,15 @@ from geo.link import Links, Ways, link_points
 from geo.units import Int32Array, IntArray, ObjectArray
 from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
 from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, whole_numbers
+from layers.part_within import pick_homes, pick_rows
 from layers.tables import COUNT_COLUMNS, HOUSEHOLD_COLUMNS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
+
+    from layers.part_within import Within
 
 HOME_LAYERS = ("buildings", "population", "areas")
 
@@ -80,7 +84,9 @@ def list_home_sources(connection: Connection, streetscape: Streetscape) -> dict[
     return {"streets": streetscape.made_from, "stamps": {layer: stamps.get(layer) for layer in HOME_LAYERS}}
 
 
-def load_buildings(connection: Connection, streetscape: Streetscape, cache_dir: Path) -> Buildings:
+def load_buildings(
+    connection: Connection, streetscape: Streetscape, cache_dir: Path, *, within: Within | None = None
+) -> Buildings:
     """Return the buildings as they are now, prepared at most once per state of the layers.
 
     Parameters
@@ -91,31 +97,35 @@ def load_buildings(connection: Connection, streetscape: Streetscape, cache_dir: 
         The compiled network they belong to.
     cache_dir
         Folder for compiled arrays.
+    within
+        The part whose buildings are wanted, the one the network was compiled for; None for all.
 
     Raises
     ------
     NotReady
-        No buildings are loaded.
+        No buildings are loaded; a part may have none.
     """
     key = make_key(list_home_sources(connection, streetscape))
     arrays = find_bundle(cache_dir / "buildings", key)
     if arrays is None:
-        arrays = save_bundle(cache_dir / "buildings", key, _compile(connection, streetscape))
+        arrays = save_bundle(cache_dir / "buildings", key, _compile(connection, streetscape, within))
     return Buildings(**{name: np.asarray(array) for name, array in arrays.items()}, key=key)
 
 
-def _compile(connection: Connection, streetscape: Streetscape) -> Arrays:
+def _compile(connection: Connection, streetscape: Streetscape, within: Within | None) -> Arrays:
     names = ("id", "geom", "entrance", "dwellings", *COUNT_COLUMNS)
     found = fetch_columns(
         connection,
-        "SELECT b.id, ST_AsBinary(b.geom), ST_AsBinary(b.entrance), b.dwellings, coalesce(r.people, b.people), "
-        "r.a00_02, r.a03_05, r.a06_11, r.a12_14, r.a15_17, r.a18_59, r.a60_64, r.a65_79, r.a80_up, r.floating, "
-        "r.living_alone_60_up, r.new_employment, coalesce(r.households, b.households), r.dual_earner_households "
-        "FROM onemap.building b LEFT JOIN onemap.resident_group r ON r.building_id = b.id "
-        "WHERE b.valid_to IS NULL ORDER BY b.id",
+        sql.SQL(
+            "SELECT b.id, ST_AsBinary(b.geom), ST_AsBinary(b.entrance), b.dwellings, coalesce(r.people, b.people), "
+            "r.a00_02, r.a03_05, r.a06_11, r.a12_14, r.a15_17, r.a18_59, r.a60_64, r.a65_79, r.a80_up, r.floating, "
+            "r.living_alone_60_up, r.new_employment, coalesce(r.households, b.households), r.dual_earner_households "
+            "FROM onemap.building b LEFT JOIN onemap.resident_group r ON r.building_id = b.id "
+            "WHERE b.valid_to IS NULL{} ORDER BY b.id"
+        ).format(pick_homes(within, "b")),
         names,
     )
-    if found["id"].shape[0] == 0:
+    if found["id"].shape[0] == 0 and within is None:
         raise NotReady("no buildings are loaded", hint="onemap load buildings FILE")
     geometry = from_wkb(found["geom"])
     entrance = from_wkb(found["entrance"])
@@ -127,7 +137,7 @@ def _compile(connection: Connection, streetscape: Streetscape) -> Arrays:
     return {
         "building_id": whole_numbers(found["id"]),
         "zone": streetscape.walls.find_zones(inside_m),
-        "deepest": find_deepest(inside, fetch_areas(connection)),
+        "deepest": find_deepest(inside, fetch_areas(connection, within=within)),
         "dwellings": whole_numbers(found["dwellings"]),
         "counts": np.stack([whole_numbers(found[c], missing=NO_COUNT) for c in COUNT_COLUMNS], axis=1).astype(np.int32),
         "start_wkb": packed["wkb"],
@@ -143,13 +153,16 @@ class Areas:
     polygon: ObjectArray
 
 
-def fetch_areas(connection: Connection) -> Areas:
-    """Return the tree of areas; empty where none are loaded."""
+def fetch_areas(connection: Connection, *, within: Within | None = None) -> Areas:
+    """Return the tree of areas; empty where none are loaded. A part has the whole tree but only polygons it meets."""
     names = ("code", "name", "level", "parent_code", "depth", "geom")
     found = fetch_columns(
         connection,
-        "SELECT code, name, coalesce(level, 'level ' || depth), parent_code, depth, ST_AsBinary(geom) "
-        "FROM onemap.area WHERE valid_to IS NULL ORDER BY depth, code, id",
+        sql.SQL(
+            "SELECT code, name, coalesce(level, 'level ' || depth), parent_code, depth, "
+            "CASE WHEN true{} THEN ST_AsBinary(geom) END "
+            "FROM onemap.area WHERE valid_to IS NULL ORDER BY depth, code, id"
+        ).format(pick_rows(within, "areas", "area", "id")),
         names,
     )
     code = tuple(str(c) for c in found["code"])

@@ -23,12 +23,15 @@ from geo.walkable import classify_streets
 from geo.walls import Walls
 from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
 from layers.metric import fetch_metric_crs
+from layers.part_within import BARRIERS, pick_rows
 from layers.tables import SCHEMA, layer_version, reference_layer, setting
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
+
+    from layers.part_within import Within
 
 SETTING_JOIN_M = "street_join_m"
 """Key of the distance within which streets are joined; absent where they are not."""
@@ -147,8 +150,8 @@ def fetch_join_m(connection: Connection) -> float | None:
     return None if value is None else float(value)
 
 
-def fetch_streets(connection: Connection, metric_crs: str) -> Streets:
-    """Return the streets as they are loaded, in the metric CRS.
+def fetch_streets(connection: Connection, metric_crs: str, *, within: Within | None = None) -> Streets:
+    """Return the streets as they are loaded, in the metric CRS; of a part only those it needs.
 
     Raises
     ------
@@ -158,8 +161,10 @@ def fetch_streets(connection: Connection, metric_crs: str) -> Streets:
     names = ("id", "geom", "highway", "foot", "access", "steps", "wheelchair", "node_a", "node_b")
     found = fetch_columns(
         connection,
-        "SELECT id, ST_AsBinary(geom), highway, foot, access, steps, wheelchair, node_a, node_b "
-        "FROM onemap.street WHERE valid_to IS NULL ORDER BY id",
+        sql.SQL(
+            "SELECT id, ST_AsBinary(geom), highway, foot, access, steps, wheelchair, node_a, node_b "
+            "FROM onemap.street WHERE valid_to IS NULL{} ORDER BY id"
+        ).format(pick_rows(within, "streets", "street", "id")),
         names,
     )
     if found["id"].shape[0] == 0:
@@ -181,20 +186,24 @@ def fetch_streets(connection: Connection, metric_crs: str) -> Streets:
     )
 
 
-def _fetch_walls(connection: Connection, metric_crs: str) -> tuple[Walls, Gates, ObjectArray]:
+def _fetch_walls(connection: Connection, metric_crs: str, within: Within | None) -> tuple[Walls, Gates, ObjectArray]:
     """Return enforced compounds, their gates, and the points of all gates."""
     gates = fetch_columns(
         connection,
-        "SELECT g.id, ST_AsBinary(g.geom), c.id, g.opens_to FROM onemap.gate g "
-        "LEFT JOIN LATERAL (SELECT min(id) AS id FROM onemap.compound "
-        "WHERE source_id = g.compound_id AND valid_to IS NULL) c ON true "
-        "WHERE g.valid_to IS NULL ORDER BY g.id",
+        sql.SQL(
+            "SELECT g.id, ST_AsBinary(g.geom), c.id, g.opens_to FROM onemap.gate g "
+            "LEFT JOIN LATERAL (SELECT min(id) AS id FROM onemap.compound "
+            "WHERE source_id = g.compound_id AND valid_to IS NULL) c ON true "
+            "WHERE g.valid_to IS NULL{} ORDER BY g.id"
+        ).format(pick_rows(within, "gates", "gate", "g.id")),
         ("id", "geom", "compound", "opens_to"),
     )
     compounds = fetch_columns(
         connection,
-        "SELECT id, ST_AsBinary(geom) FROM onemap.compound c WHERE valid_to IS NULL AND EXISTS "
-        "(SELECT 1 FROM onemap.gate g WHERE g.compound_id = c.source_id AND g.valid_to IS NULL) ORDER BY id",
+        sql.SQL(
+            "SELECT id, ST_AsBinary(geom) FROM onemap.compound c WHERE valid_to IS NULL AND EXISTS "
+            "(SELECT 1 FROM onemap.gate g WHERE g.compound_id = c.source_id AND g.valid_to IS NULL){} ORDER BY id"
+        ).format(pick_rows(within, "compounds", "compound", "c.id")),
         ("id", "geom"),
     )
     compound_id = whole_numbers(compounds["id"])
@@ -223,14 +232,15 @@ def fetch_barrier_names(connection: Connection) -> list[str]:
     )
 
 
-def _fetch_barriers(connection: Connection, walls: Walls, metric_crs: str) -> ObjectArray:
+def _fetch_barriers(connection: Connection, walls: Walls, metric_crs: str, within: Within | None) -> ObjectArray:
     lines = [walls.lines()]
     tables = connection.execute(
         select(reference_layer.c.table_name).where(reference_layer.c.is_barrier).order_by(reference_layer.c.name)
     ).scalars()
     for name in tables:
-        query = sql.SQL("SELECT ST_AsBinary(geom) FROM {} WHERE valid_to IS NULL ORDER BY id")
-        found = fetch_columns(connection, query.format(sql.Identifier(SCHEMA, name)), ("geom",))
+        query = sql.SQL("SELECT ST_AsBinary(geom) FROM {} WHERE valid_to IS NULL{} ORDER BY id")
+        query_here = query.format(sql.Identifier(SCHEMA, name), pick_rows(within, BARRIERS, name, "id"))
+        found = fetch_columns(connection, query_here, ("geom",))
         lines.append(project(from_wkb(found["geom"]), metric_crs))
     return split_long_barriers(np.concatenate(lines)).line
 
@@ -242,7 +252,7 @@ def hash_engine() -> str:
     return make_key({name: package.joinpath(name).read_text(encoding="utf-8") for name in ENGINE_FILES})
 
 
-def list_sources(connection: Connection) -> dict[str, Any]:
+def list_sources(connection: Connection, within: Within | None = None) -> dict[str, Any]:
     """Return everything the compiled network depends on."""
     stamps = fetch_stamps(connection)
     barriers = fetch_barrier_names(connection)
@@ -253,10 +263,11 @@ def list_sources(connection: Connection) -> dict[str, Any]:
         "engine": hash_engine(),
         "barriers": barriers,
         "stamps": {layer: stamps.get(layer) for layer in wanted},
+        **({} if within is None else {"within": within.describe()}),
     }
 
 
-def load_streetscape(connection: Connection, cache_dir: Path) -> Streetscape:
+def load_streetscape(connection: Connection, cache_dir: Path, *, within: Within | None = None) -> Streetscape:
     """Return the compiled network of the streets as they are now; compiled at most once per version.
 
     Parameters
@@ -265,6 +276,8 @@ def load_streetscape(connection: Connection, cache_dir: Path) -> Streetscape:
         An open connection; reads only.
     cache_dir
         Folder for compiled arrays.
+    within
+        The part to compile; None for all streets.
 
     Raises
     ------
@@ -273,23 +286,23 @@ def load_streetscape(connection: Connection, cache_dir: Path) -> Streetscape:
     DataError
         The streets cannot be tied into a network.
     """
-    made_from = list_sources(connection)
+    made_from = list_sources(connection, within)
     key = make_key(made_from)
     arrays = find_bundle(cache_dir / "network", key)
     if arrays is None:
         arrays = save_bundle(
-            cache_dir / "network", key, _compile(connection, made_from["metric_crs"], made_from["join_m"])
+            cache_dir / "network", key, _compile(connection, made_from["metric_crs"], made_from["join_m"], within)
         )
     return _unpack(arrays, made_from)
 
 
-def _compile(connection: Connection, metric_crs: str, join_m: float | None) -> Arrays:
-    walls, gates, gate_point = _fetch_walls(connection, metric_crs)
-    streets = fetch_streets(connection, metric_crs)
+def _compile(connection: Connection, metric_crs: str, join_m: float | None, within: Within | None) -> Arrays:
+    walls, gates, gate_point = _fetch_walls(connection, metric_crs, within)
+    streets = fetch_streets(connection, metric_crs, within=within)
     if join_m is not None:
         streets, _ = join_streets(streets, tolerance_m=join_m)
     network = build_network(streets, walls=walls, gates=gates, metric_crs=metric_crs)
-    barrier_line = _fetch_barriers(connection, walls, metric_crs)
+    barrier_line = _fetch_barriers(connection, walls, metric_crs, within)
     arrays: Arrays = {f"network_{name}": array for name, array in network.arrays().items()}
     for name, geometry in (("wall", walls.polygon), ("gate", gate_point), ("barrier", barrier_line)):
         arrays |= {f"{name}_{part}": array for part, array in pack_geometry(geometry).items()}

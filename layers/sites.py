@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from psycopg import sql
 
 from geo.errors import NotReady
 from geo.link import Entrances, Links, Ways, link_sites
 from geo.units import Int32Array, IntArray, ObjectArray
 from layers.bundle import find_bundle, make_key, save_bundle
 from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, whole_numbers
+from layers.part_within import pick_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from layers.catalog import Pack
+    from layers.part_within import Within
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Sites:
         return np.flatnonzero(np.isin(self.type, codes)).astype(np.int32)
 
 
-def fetch_sites(connection: Connection, streetscape: Streetscape) -> Sites:
+def fetch_sites(connection: Connection, streetscape: Streetscape, *, within: Within | None = None) -> Sites:
     """Return the facilities as they are now.
 
     Parameters
@@ -72,18 +75,23 @@ def fetch_sites(connection: Connection, streetscape: Streetscape) -> Sites:
         An open connection; reads only.
     streetscape
         The compiled network they belong to.
+    within
+        The part whose facilities are wanted, the one the network was compiled for; None for all.
 
     Raises
     ------
     NotReady
-        No facilities are loaded.
+        No facilities are loaded; a part may have none.
     """
     found = fetch_columns(
         connection,
-        "SELECT id, type, name, capacity, ST_AsBinary(geom) FROM onemap.facility WHERE valid_to IS NULL ORDER BY id",
+        sql.SQL(
+            "SELECT id, type, name, capacity, ST_AsBinary(geom) FROM onemap.facility "
+            "WHERE valid_to IS NULL{} ORDER BY id"
+        ).format(pick_rows(within, "facilities", "facility", "id")),
         ("id", "type", "name", "capacity", "geom"),
     )
-    if found["id"].shape[0] == 0:
+    if found["id"].shape[0] == 0 and within is None:
         raise NotReady("no facilities are loaded", hint="onemap load facilities FILE")
     geometry = project(from_wkb(found["geom"]), streetscape.network.metric_crs)
     return Sites(

@@ -16,6 +16,7 @@ from layers.sites import Sites, fetch_sites, load_entrances
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from layers.part_within import Within
     from layers.settings import Settings
 
 
@@ -55,7 +56,7 @@ class Study:
     treads: dict[str, Tread] = field(default_factory=dict)
 
 
-def load_study(connection: Connection, settings: Settings) -> Study:
+def load_study(connection: Connection, settings: Settings, *, within: Within | None = None) -> Study:
     """Return the store as it is now; one transaction sees one state of all layers.
 
     Parameters
@@ -64,22 +65,24 @@ def load_study(connection: Connection, settings: Settings) -> Study:
         An open connection; reads only. Use one in a repeatable-read transaction.
     settings
         Where caches are kept, link distances and the city file.
+    within
+        The part of the study area to load; None for all of it.
 
     Raises
     ------
     NotReady
         Streets, buildings or facilities are not loaded.
     """
-    streetscape = load_streetscape(connection, settings.cache_dir)
+    streetscape = load_streetscape(connection, settings.cache_dir, within=within)
     return Study(
         settings=settings,
         versions=fetch_versions(connection),
         pack=read_pack(city_file=settings.city_file),
         profiles=read_profiles(),
         streetscape=streetscape,
-        buildings=load_buildings(connection, streetscape, settings.cache_dir),
-        sites=fetch_sites(connection, streetscape),
-        areas=fetch_areas(connection),
+        buildings=load_buildings(connection, streetscape, settings.cache_dir, within=within),
+        sites=fetch_sites(connection, streetscape, within=within),
+        areas=fetch_areas(connection, within=within),
     )
 
 
