@@ -31,7 +31,8 @@ class TurnBans:
     Attributes
     ----------
     from_edge, via_node, to_edge
-        Who comes over `from_edge` to `via_node` may not go on over `to_edge`, shape (k,). Equal edges: no turning round.
+        Who comes over `from_edge` to `via_node` may not go on over `to_edge`, shape (k,). Where both edges are the same
+        one, no turning round.
     """
 
     from_edge: IntArray

@@ -25,7 +25,7 @@ from layers.load import (
     stage_batches,
 )
 from layers.read import open_source
-from layers.read.osm import BARRIER_LAYERS, CORE_LAYERS, REFERENCE_COLUMNS, REFERENCE_LAYERS, read_osm
+from layers.read.osm import BARRIER_LAYERS, CORE_LAYERS, REFERENCE_LAYERS, read_osm, reference_columns
 from layers.staging import Stage
 from layers.target import find_target, make_target
 
@@ -199,7 +199,7 @@ class OsmStages:
             return Stage(self.conn, find_target(layer), number)
         with self.conn.begin():
             before = reference.fetch_columns(self.conn, layer)
-        _, columns = reference.settle_columns(REFERENCE_COLUMNS, before)
+        _, columns = reference.settle_columns(reference_columns(layer), before)
         is_barrier = True if layer in BARRIER_LAYERS and not before else None
         self.references[layer] = ReferenceWork(layer, columns, before, is_barrier, None)
         return Stage(self.conn, make_target(layer, reference.make_table(layer, columns)), number)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LAYER_NAME_MAX = 40
 # names that would read like one of the product's own layers in a URL
-RESERVED_NAMES = frozenset({*LAYERS, "coverage", "osm", "reference", "residents"})
+RESERVED_NAMES = frozenset({*LAYERS, "coverage", "elevation", "osm", "reference", "residents", "turn-bans"})
 
 TYPES: dict[Kind, type[TypeEngine[Any]]] = {
     "integer": BigInteger,

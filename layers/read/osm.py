@@ -24,14 +24,16 @@ from layers.read.files import check_file, identify
 from layers.read.osm_rows import (
     BARRIER_LAYERS,
     CORE_LAYERS,
-    REFERENCE_COLUMNS,
     REFERENCE_LAYERS,
+    TURN_BANS,
     BBox,
     Collector,
     Row,
     Tags,
     raw_text,
+    reference_columns,
 )
+from layers.read.osm_turns import Turns, is_turn
 from layers.read.source import Reject
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from layers.catalog import Pack
     from layers.clean import Clean
 
-__all__ = ["BARRIER_LAYERS", "CORE_LAYERS", "REFERENCE_COLUMNS", "REFERENCE_LAYERS", "read_osm"]
+__all__ = ["BARRIER_LAYERS", "CORE_LAYERS", "REFERENCE_LAYERS", "read_osm", "reference_columns"]
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 ROWS_PER_BATCH = 20_000
@@ -66,6 +68,8 @@ class _Prepared:
         Node id → tags of every entrance.
     waiting
         Ways and relations that should become areas and have not yet: id → layers and tags.
+    turns
+        Turn restrictions.
     """
 
     shared: Ids
@@ -73,6 +77,7 @@ class _Prepared:
     gates: dict[int, Tags] = field(default_factory=dict)
     doors: dict[int, Tags] = field(default_factory=dict)
     waiting: dict[str, tuple[tuple[str, ...], Tags]] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
 
 
 def read_osm(
@@ -102,7 +107,7 @@ def read_osm(
     ------
     The layer and a cleaned batch. Identities are ``node/1``, ``way/1``, ``relation/1``; a street cut at shared nodes
     has pieces ``way/1/1``, ``way/1/2`` in the way's direction with the node ids of both ends. Reference layers have the
-    columns of ``REFERENCE_COLUMNS``. A building or other area that cannot be put together from the extract is rejected.
+    columns of ``reference_columns``. A building or other area that cannot be put together from the extract is rejected.
 
     Raises
     ------
@@ -128,6 +133,7 @@ def read_osm(
             hint="the file is damaged or cut short; download it again",
         ) from fault
     collector.finish(prepared.waiting)
+    prepared.turns.finish(collector)
     yield from collector.flush_all()
 
 
@@ -170,6 +176,8 @@ def _prepare(path: Path, wanted: frozenset[str]) -> _Prepared:
         tags = dict(item.tags)
         if tags.get("type") in {"multipolygon", "boundary"} and (names := _area_layers(tags) & wanted):
             out.waiting[f"relation/{item.id}"] = (tuple(sorted(names)), tags)
+        if is_turn(tags) and TURN_BANS in wanted:
+            out.turns.add(item, tags)
     return out
 
 
@@ -239,7 +247,7 @@ def _add_node(collector: Collector, node: Any, tags: Tags) -> None:
 
 def _add_way(collector: Collector, prepared: _Prepared, way: Any, tags: Tags) -> None:
     name = f"way/{way.id}"
-    if rules.is_street(tags) and "streets" in collector.wanted:
+    if rules.is_street(tags) and not collector.wanted.isdisjoint({"streets", TURN_BANS}):
         _add_street(collector, prepared, way, tags)
     names = _area_layers(tags) & collector.wanted
     if not way.is_closed():
@@ -280,6 +288,7 @@ def _add_street(collector: Collector, prepared: _Prepared, way: Any, tags: Tags)
     for number, piece in enumerate(pieces, start=1):
         line = shapely.LineString([(node[1], node[2]) for node in piece])
         ends = {"node_a": piece[0][0], "node_b": piece[-1][0]}
+        prepared.turns.see(way.id, piece)
         own = name if len(pieces) == 1 else f"{name}/{number}"
         collector.add("streets", Row(own, way.id, line, {**columns, **ends}, tags))
 

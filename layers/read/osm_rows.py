@@ -28,13 +28,21 @@ Tags = dict[str, str]
 Place = tuple[str, int, Any]
 
 CORE_LAYERS: Final = ("areas", "compounds", "gates", "buildings", "facilities", "streets")
-REFERENCE_LAYERS: Final = ("water", "railway", "landuse", "transit")
+TURN_BANS: Final = "turn-bans"
+REFERENCE_LAYERS: Final = ("water", "railway", "landuse", "transit", TURN_BANS)
 # no link between a building and a street may cross these
 BARRIER_LAYERS: Final = frozenset({"water", "railway"})
 REFERENCE_COLUMNS: Final = (
     ReferenceColumn("name", "name", "text"),
     ReferenceColumn("kind", "kind", "text"),
     ReferenceColumn("tags", "tags", "text"),
+)
+TURN_COLUMNS: Final = (
+    ReferenceColumn("kind", "kind", "text"),
+    ReferenceColumn("from_way", "from_way", "text"),
+    ReferenceColumn("via_node", "via_node", "integer"),
+    ReferenceColumn("to_way", "to_way", "text"),
+    ReferenceColumn("except_for", "except_for", "text"),
 )
 _FURTHER = ("node_a", "node_b", "type_candidates", "type_basis")
 _WGS84 = parse_datum("wgs84")
@@ -48,6 +56,11 @@ class Row(NamedTuple):
     geometry: Any
     columns: Mapping[str, object]
     tags: Tags
+
+
+def reference_columns(layer: str) -> tuple[ReferenceColumn, ...]:
+    """Return the columns of a reference layer that an extract holds."""
+    return TURN_COLUMNS if layer == TURN_BANS else REFERENCE_COLUMNS
 
 
 def raw_text(name: str, tags: Tags) -> str:
@@ -80,12 +93,14 @@ class Collector:
             self.waiting[layer].append(row)
 
     def reject(self, layer: str, reject: Reject) -> None:
-        """Keep a rejected object for a layer."""
-        self.rejected[layer].append(reject)
+        """Keep a rejected object for a layer, if it is wanted."""
+        if layer in self.wanted:
+            self.rejected[layer].append(reject)
 
     def repair(self, layer: str, repair: Repair) -> None:
-        """Log a change to an object of a layer."""
-        self.repairs[layer].append(repair)
+        """Log a change to an object of a layer, if it is wanted."""
+        if layer in self.wanted:
+            self.repairs[layer].append(repair)
 
     def add_reference(self, place: Place, tags: Tags, *, shape: rules.Shape) -> None:
         """Keep an object for every reference layer it belongs to."""
@@ -131,7 +146,7 @@ class Collector:
             rows = self._recognise(rows)
         batch = _make_batch(layer, rows, rejected)
         if layer in REFERENCE_LAYERS:
-            return clean_reference_batch(batch, REFERENCE_COLUMNS, datum=_WGS84, identity="source_id")
+            return clean_reference_batch(batch, reference_columns(layer), datum=_WGS84, identity="source_id")
         clean = _clean_core(layer, batch)
         clean.repairs, self.repairs[layer] = self.repairs[layer] + clean.repairs, []
         return clean
@@ -162,7 +177,7 @@ class Collector:
 def _make_batch(layer: str, rows: list[Row], rejected: list[Reject]) -> Batch:
     names = dict.fromkeys(name for row in rows for name in row.columns)
     if layer in REFERENCE_LAYERS:
-        names = dict.fromkeys(column.name for column in REFERENCE_COLUMNS)
+        names = dict.fromkeys(column.name for column in reference_columns(layer))
     data: dict[str, list[object]] = {"source_id": [row.source_id for row in rows]}
     if layer not in REFERENCE_LAYERS:
         data["tags"] = [row.tags for row in rows]

@@ -49,6 +49,12 @@ REASONS = _table(
     ("parent-unknown", "上级区域不存在", "The parent area is neither in the file nor loaded"),
     ("parent-unrooted", "上级区域成环或未能收录", "Going up the parents never ends at a root"),
     ("code-scheme", "区划代码位数不符", "The area code is not one of 12 or 15 digits"),
+    ("turn-kind", "转向限制类型未知", "The turn ban is of no known kind"),
+    ("turn-members", "转向限制缺少起、经、止要素", "The turn ban lacks its way in, its node or its way out"),
+    ("turn-via-way", "经由道路的转向限制未处理", "The turn ban goes by way of another way, which is not handled"),
+    ("turn-conditional", "限时转向限制未处理", "The turn ban holds at certain times only, which is not handled"),
+    ("turn-vehicles", "仅限其他车辆", "The turn ban is for other vehicles alone"),
+    ("turn-place", "相关道路不在该节点相接", "The streets of the turn ban do not meet at its node in the extract"),
     (
         "place-missing",
         "没有楼栋号、区域代码或空间位置",
