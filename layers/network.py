@@ -186,7 +186,9 @@ def fetch_streets(connection: Connection, metric_crs: str, *, within: Within | N
     )
 
 
-def _fetch_walls(connection: Connection, metric_crs: str, within: Within | None) -> tuple[Walls, Gates, ObjectArray]:
+def fetch_walls(
+    connection: Connection, metric_crs: str, within: Within | None = None
+) -> tuple[Walls, Gates, ObjectArray]:
     """Return enforced compounds, their gates, and the points of all gates."""
     gates = fetch_columns(
         connection,
@@ -297,7 +299,7 @@ def load_streetscape(connection: Connection, cache_dir: Path, *, within: Within 
 
 
 def _compile(connection: Connection, metric_crs: str, join_m: float | None, within: Within | None) -> Arrays:
-    walls, gates, gate_point = _fetch_walls(connection, metric_crs, within)
+    walls, gates, gate_point = fetch_walls(connection, metric_crs, within)
     streets = fetch_streets(connection, metric_crs, within=within)
     if join_m is not None:
         streets, _ = join_streets(streets, tolerance_m=join_m)
