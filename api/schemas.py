@@ -69,6 +69,7 @@ class CatalogueType(Answer):
     name_en: str
     circle: str
     limit_s: int | None
+    drive_limit_s: int | None
     walk_minutes: float | None
     radius_m: float | None
     testable: bool
@@ -88,6 +89,7 @@ class CatalogueProfile(Answer):
     name_en: str
     pace_m_s: float
     steps: bool
+    vehicle: str
 
 
 class CatalogueLevel(Answer):

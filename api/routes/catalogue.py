@@ -84,6 +84,7 @@ def _describe_type(item: FacilityType) -> dict[str, Any]:
         "name_en": item.name_en,
         "circle": item.circle,
         "limit_s": item.limit_s,
+        "drive_limit_s": item.drive_limit_s,
         "walk_minutes": item.walk_minutes,
         "radius_m": item.radius_m,
         "testable": item.testable,

@@ -9,12 +9,13 @@ from layers.catalog.bands import BANDS, COUNT_COLUMNS, DEMAND_WORDS, HOUSEHOLD_C
 from layers.catalog.core_layers import LAYERS, Column, Layer, column_key, find_layer, read_layers
 from layers.catalog.facility_type import NOT_JUDGED, FacilityType
 from layers.catalog.pack import Pack, Tier, read_pack
-from layers.catalog.profiles import Profile, read_profiles
+from layers.catalog.profiles import DRIVING, Profile, choose_profiles, read_profiles, read_speeds
 
 __all__ = [
     "BANDS",
     "COUNT_COLUMNS",
     "DEMAND_WORDS",
+    "DRIVING",
     "HOUSEHOLD_COLUMNS",
     "LAYERS",
     "NOT_JUDGED",
@@ -25,9 +26,11 @@ __all__ = [
     "Pack",
     "Profile",
     "Tier",
+    "choose_profiles",
     "column_key",
     "find_layer",
     "read_layers",
     "read_pack",
     "read_profiles",
+    "read_speeds",
 ]

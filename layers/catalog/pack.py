@@ -127,8 +127,13 @@ class Pack:
         return tuple(row for row in self.types if row.testable)
 
     @property
+    def driven(self) -> tuple[FacilityType, ...]:
+        """Types that the profile driving judges: reached by vehicle, and the standard says in what time."""
+        return tuple(row for row in self.types if row.is_driven)
+
+    @property
     def not_judged(self) -> tuple[tuple[str, str], ...]:
-        """(code, reason) of every other row; the reason is a key of ``NOT_JUDGED``."""
+        """(code, reason) of every row no walk limit judges; the reason is a key of ``NOT_JUDGED``."""
         return tuple((row.code, row.not_judged_reason) for row in self.types if row.not_judged_reason)
 
     def rows(self) -> list[dict[str, Any]]:
