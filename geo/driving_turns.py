@@ -8,7 +8,7 @@ the arrivals which may turn into the home's edge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -277,30 +277,31 @@ def prepare_drive(
     drive_ba: UInt32Array,
     *,
     bans: TurnBans,
-    passes_gates: bool,
 ) -> Drive:
     """Return the network as a vehicle drives it from facilities to buildings.
 
     Parameters
     ----------
     network
-        The compiled network.
+        The compiled network; gates that are not open to all stay closed to vehicles.
     profile
         Code, and the pace at which metres off the street are covered.
     drive_ab, drive_ba
         Milliseconds of each edge driven from a to b and from b to a, NO_COST where closed, shape (edges,).
     bans
         Turns that may not be made.
-    passes_gates
-        True for a vehicle that every gate opens to.
     """
-    if passes_gates:
-        network = replace(network, gate_open_to_all=np.ones_like(network.gate_open_to_all))
     return _lay_out(network, profile, drive_ba, drive_ab, bans)
 
 
-def _no_gates(network: Network) -> GateArcs:
-    """Return that no gate is for residents alone: a vehicle passes it for everybody or not at all."""
+def empty_gate_arcs(network: Network) -> GateArcs:
+    """Return that no gate is for residents alone: a vehicle passes it for everybody or not at all.
+
+    Parameters
+    ----------
+    network
+        The compiled network.
+    """
     empty = np.empty(0, dtype=np.int32)
     ptr = np.zeros(network.compound_id.shape[0] + 1, dtype=np.int64)
     return GateArcs(ptr, empty, empty, np.empty(0, dtype=np.uint32))
@@ -316,7 +317,7 @@ def _lay_out(
         cost_ab=cost_ab,
         cost_ba=cost_ba,
         graph=split.graph,
-        gates=_no_gates(network),
+        gates=empty_gate_arcs(network),
         exit_a=split.exit_a,
         exit_b=split.exit_b,
         seed_a=split.seed_a,

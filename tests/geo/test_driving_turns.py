@@ -38,7 +38,7 @@ class Case:
 
     def drive(self) -> Drive:
         """Return the network laid out by the engine under test."""
-        return prepare_drive(self.network, CREW, self.drive_ab, self.drive_ba, bans=self.bans, passes_gates=True)
+        return prepare_drive(self.network, CREW, self.drive_ab, self.drive_ba, bans=self.bans)
 
     def leave(self, node: int) -> Iterator[tuple[int, int, int]]:
         """Yield edge, node reached and cost of every way out of a node."""
