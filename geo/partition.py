@@ -82,7 +82,9 @@ def split_cells(x: FloatArray, y: FloatArray, parts: int) -> FloatArray:
         axis = int(extent[1] > extent[0])
         low = count // 2
         rank = xy.shape[1] * low // count
-        at = float(np.partition(xy[axis], rank)[rank]) if xy.shape[1] else 0.0
+        # a cell without points is cut anywhere within it
+        anywhere = min(max(0.0, cell[axis]), cell[axis + 2])
+        at = float(np.partition(xy[axis], rank)[rank]) if xy.shape[1] else anywhere
         right = xy[axis] >= at
         before, after = list(cell), list(cell)
         before[axis + 2] = after[axis] = at
