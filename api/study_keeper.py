@@ -67,12 +67,19 @@ class StudyKeeper:
 
         with self.engine.connect() as connection:
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-            study = self._load(connection)
+            study = self.load(connection)
             # profiles are linked on first use, which fills the study
             with self._lock:
                 return find_circles(connection, study, lon=lon, lat=lat, minutes=minutes, profile=profile)
 
-    def _load(self, connection: Connection) -> Study:
+    def load(self, connection: Connection) -> Study:
+        """Return the store as arrays, from memory where no layer has changed.
+
+        Parameters
+        ----------
+        connection
+            An open connection; one transaction sees one state of all layers.
+        """
         from layers.network import fetch_stamps
         from layers.study import load_study
 
