@@ -94,6 +94,7 @@ def compute_run(
     *,
     threads: int | None = None,
     progress: Callable[[float, str], None] | None = None,
+    must_link: bool = True,
 ) -> RunResult:
     """Return the result of a run without storing it.
 
@@ -109,6 +110,8 @@ def compute_run(
         Searches at the same time; None means one a processor. The result does not depend on it.
     progress
         Called with the share done and what is being done.
+    must_link
+        Whether it is a fault that no building is linked; a part of the study area may have none.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def compute_run(
                 f"there is no profile {code}; found {', '.join(sorted(study.profiles))}", parameter="profile"
             )
         tread = _take_homes(load_tread(connection, study, make_walk_profile(study.profiles[code])), rows)
-        if not tread.homes.links.is_linked.any():
+        if must_link and not tread.homes.links.is_linked.any():
             raise NothingLinked(
                 f"no building of {rows.shape[0]} lies within {study.settings.link_max_m:g} m of a street open to "
                 f"profile {code}",
