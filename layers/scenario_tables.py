@@ -18,7 +18,6 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
-    SmallInteger,
     Table,
     Text,
     func,
@@ -67,7 +66,7 @@ scenario_change = Table(
     "scenario_change",
     metadata,
     Column("scenario_id", BigInteger, ForeignKey("scenario.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", SmallInteger, primary_key=True),
+    Column("position", Integer, primary_key=True),
     # one element a changed building, ascending ids
     Column("building_id", ARRAY(BigInteger), nullable=False),
     # null where no area holds it
@@ -88,7 +87,7 @@ scenario_area = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("scenario_id", BigInteger, ForeignKey("scenario.id", ondelete="CASCADE"), nullable=False),
-    Column("position", SmallInteger, nullable=False),
+    Column("position", Integer, nullable=False),
     Column("demand_group", Text, nullable=False),
     # null code = buildings of the parent level that lie in none of its children
     Column("area_code", Text),

@@ -188,7 +188,7 @@ async def get_areas(  # noqa: PLR0913, PLR0917 - one argument a parameter of the
     def work(conn: Connection) -> dict[str, Any]:
         statement = build(conn)
         if after is not None:
-            statement = statement.where(run_area.c.id > _read_after(after, parts=1)[0])
+            statement = statement.where(run_area.c.id > read_after(after, parts=1)[0])
         rows = [dict(row) for row in conn.execute(statement.limit(limit + 1)).mappings()]
         return {"rows": rows[:limit], "next": str(rows[limit - 1]["id"]) if len(rows) > limit else None}
 
@@ -264,7 +264,7 @@ async def _answer(listing: Listing, asked: Asked, read: Read) -> Any:
     def work(conn: Connection) -> dict[str, Any]:
         statement = build(conn)
         if asked.after is not None:
-            first, second = _read_after(asked.after, parts=2)
+            first, second = read_after(asked.after, parts=2)
             statement = listing.skip_to(statement, first, second)
         rows = [dict(row) for row in conn.execute(statement.limit(asked.limit + 1)).mappings()]
         last = rows[asked.limit - 1] if len(rows) > asked.limit else None
@@ -333,7 +333,7 @@ async def get_building(
     return await read(work)
 
 
-def _read_after(text: str, *, parts: int) -> tuple[int, ...]:
+def read_after(text: str, *, parts: int) -> tuple[int, ...]:
     """Return the key of a page from its text.
 
     Raises

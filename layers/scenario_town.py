@@ -1,0 +1,84 @@
+"""Streets, walls and gates as they are loaded, for edits that change the network itself."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import text
+
+from geo.edits import Town
+from geo.errors import Conflict
+from geo.joins import join_streets
+from layers.network import fetch_columns, fetch_streets, fetch_walls, list_sources, whole_numbers
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from layers.study import Study
+
+
+class TownSource:
+    """Reads what a study's network was compiled from when it is first needed, and keeps it."""
+
+    def __init__(self, engine: Engine, study: Study) -> None:
+        self._engine = engine
+        self._study = study
+        self._lock = threading.Lock()
+        self._town: Town | None = None
+
+    def __call__(self) -> Town:
+        """Return streets, walls and gates.
+
+        Raises
+        ------
+        Conflict
+            They have changed since the study was made.
+        """
+        with self._lock:
+            if self._town is None:
+                with self._engine.connect() as connection:
+                    connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+                    self._town = load_town(connection, self._study)
+            return self._town
+
+
+def load_town(connection: Connection, study: Study) -> Town:
+    """Return what the network of a study was compiled from.
+
+    Parameters
+    ----------
+    connection
+        An open connection; reads only.
+    study
+        The store as arrays.
+
+    Raises
+    ------
+    Conflict
+        Streets, compounds or gates have changed since the study was made.
+    """
+    made_from = study.streetscape.made_from
+    if list_sources(connection) != made_from:
+        raise Conflict(
+            "Reading the streets of a scenario: they changed since its base run was made",
+            hint="Rebase the scenario on a newer run.",
+        )
+    metric_crs = made_from["metric_crs"]
+    walls, gates, gate_point = fetch_walls(connection, metric_crs)
+    streets = fetch_streets(connection, metric_crs)
+    if made_from["join_m"] is not None:
+        streets, _ = join_streets(streets, tolerance_m=made_from["join_m"])
+    found = fetch_columns(connection, "SELECT id FROM onemap.gate WHERE valid_to IS NULL ORDER BY id", ("id",))
+    return Town(
+        streets=streets,
+        walls=walls,
+        gates=gates,
+        gate_point_id=np.asarray(whole_numbers(found["id"])),
+        gate_point=gate_point,
+        barriers=study.streetscape.barriers,
+        metric_crs=metric_crs,
+        max_link_m=study.settings.link_max_m,
+        outline_reach_m=study.settings.entrance_within_m,
+    )
