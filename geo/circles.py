@@ -1,43 +1,35 @@
 """Circles: everything within some minutes of a place along the network (isochrones).
 
 People inside are counted by reach, never by polygon: those who can walk to the place. Facilities inside are those the
-place's own people can walk to. The polygon is for eyes: reached parts of ways, cut at the second, grown by a width.
+place's own people can walk to. The polygon is for eyes: reached parts of ways, cut where the time is up, grown by a
+width. All work is in proportion to what is reached: nothing here looks at the whole network or at all homes but
+:func:`survey`, which is made once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-import contourpy
 import numpy as np
 import numpy.typing as npt
 import shapely
-from numba import njit
 
-from geo import search
+from geo import circles_cut
+from geo.circles_outline import WIDTH_M, Parts, check_width, draw_parts
 from geo.errors import RequestError
+from geo.graph import find_residents_gates
 from geo.link import Entrances, Links, Ways, link_points
-from geo.reach import Desk, Homes, Seeds, Walk, check_bound, search_homes, seed_sites
-from geo.search import FACILITY_BITS, NONE
-from geo.units import MM_PER_M, MS_PER_S, NO_COST, FloatArray, IntArray, ObjectArray, UInt32Array
+from geo.reach import Desk, Homes, Seeds, Walk, check_bound, seed_sites
+from geo.units import MS_PER_S, BoolArray, FloatArray, Int32Array, IntArray, ObjectArray
 from geo.walls import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-CELL_M = 10.0
-"""Raster step of the drawn outline; reach itself is exact."""
-
-WIDTH_M = 30.0
-"""Reached ways are drawn this wide to each side."""
-
-MIN_HOLE_M2 = 2_000.0
-"""Holes smaller than this are noise between parallel ways; superblocks that cannot be entered are larger."""
-
-MAX_CELLS = 16_000_000
+_SEED_ROOM = 4096
+"""Most entrances of one place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +54,195 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Ends:
+    """Edges reached in one direction, with the times at their ends.
+
+    Attributes
+    ----------
+    walk
+        The network walked towards the place; reversed where the walk leads from it.
+    edge
+        Edges, shape (n,); one may stand more than once.
+    a_ms, b_ms
+        Milliseconds between the place and each end, the largest int64 where it is not reached, shape (n,).
+    """
+
+    walk: Walk
+    edge: Int32Array
+    a_ms: IntArray
+    b_ms: IntArray
+
+
+@dataclass(frozen=True, slots=True)
 class Circle:
     """What lies within reach of a place.
 
     Attributes
     ----------
-    home_ms
-        Milliseconds from each home to the place, -1 beyond the bound, shape (homes,).
-    facility_ms
-        Milliseconds from the place to each facility, -1 beyond the bound, shape (facilities,).
-    node_ms
-        Milliseconds between the place and each node, the larger value of uint32 beyond the bound, shape (nodes,).
+    home, home_ms
+        Rows of the homes that can walk to the place, ascending, and the milliseconds it takes, shape (n,).
+    facility, facility_ms
+        Rows of the facilities that can be walked to from the place, ascending, and the milliseconds, shape (m,).
+    reached
+        Reached edges towards the place and, where that differs, from it.
+    bound_ms
+        How far was searched.
     """
 
-    home_ms: npt.NDArray[np.int32]
+    home: IntArray
+    home_ms: IntArray
+    facility: IntArray
     facility_ms: IntArray
-    node_ms: UInt32Array
+    place: Place
+    reached: tuple[Ends, ...]
+    bound_ms: int
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Points by edge.
+
+    Attributes
+    ----------
+    ptr
+        Points of edge ``e`` are those from ``ptr[e]`` up to but not including ``ptr[e + 1]``, shape (edges + 1,).
+    owner
+        Row of the home or facility each point belongs to, shape (points,).
+    place_mm, off_ms
+        Place along the edge, and time spent off the street, shape (points,).
+    """
+
+    ptr: IntArray
+    owner: IntArray
+    place_mm: IntArray
+    off_ms: IntArray
+
+
+@dataclass(frozen=True)
+class _EdgesByNode:
+    """Edges of node ``u`` are ``edge[ptr[u]:ptr[u + 1]]``."""
+
+    ptr: IntArray
+    edge: Int32Array
+
+
+@dataclass(slots=True)
+class _CircleDesk:
+    """Work arrays of one thread."""
+
+    desk: Desk
+    mark: Int32Array
+    edge: Int32Array
+    turn: int = 0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """A walked network with everything along it, ready for circles; made by :func:`survey`.
+
+    Attributes
+    ----------
+    walk
+        The network as one profile walks it.
+    homes, entrances
+        Homes and entrances of facilities by edge.
+    edges_toward, edges_away
+        Edges by the nodes whose labels count at their ends, walking towards a place and from it.
+    zone_ptr, zone_edge
+        Edges by compound.
+    is_gate_node, gate_node, gate_zone
+        Which nodes have a residents' gate, shape (nodes,); these nodes ascending and the gates' compounds.
+    """
+
+    walk: Walk
+    homes: _Points
+    entrances: _Points
+    edges_toward: _EdgesByNode
+    edges_away: _EdgesByNode
+    zone_ptr: IntArray
+    zone_edge: Int32Array
+    is_gate_node: BoolArray
+    gate_node: Int32Array
+    gate_zone: Int32Array
+    desks: SimpleQueue[_CircleDesk] = field(default_factory=SimpleQueue)
+
+    def take_desk(self) -> _CircleDesk:
+        """Return work arrays nobody uses; put them back into ``desks``."""
+        try:
+            return self.desks.get_nowait()
+        except Empty:
+            edges = self.walk.network.edge_count
+            return _CircleDesk(
+                Desk.make(self.walk, _SEED_ROOM), np.zeros(edges, dtype=np.int32), np.empty(edges, dtype=np.int32)
+            )
+
+    def find_zones(self, node: Int32Array) -> list[int]:
+        """Return the compounds with a residents' gate at one of the nodes, ascending."""
+        at = np.unique(node[self.is_gate_node[node]])
+        first, last = np.searchsorted(self.gate_node, at), np.searchsorted(self.gate_node, at, side="right")
+        return [int(zone) for zone in np.unique(self.gate_zone[_join_ranges(first, last)])]
+
+
+def _join_ranges(first: IntArray, last: IntArray) -> IntArray:
+    """Return the whole numbers of several ranges one after the other."""
+    size = last - first
+    return np.asarray(np.arange(int(size.sum())) + np.repeat(first - np.cumsum(size) + size, size))
+
+
+def _group(value: npt.NDArray[np.integer], count: int) -> tuple[IntArray, IntArray]:
+    """Return the rows by value: those of value v stand at ``ptr[v]:ptr[v + 1]``, values below 0 nowhere."""
+    order = np.argsort(value, kind="stable")
+    ptr = np.searchsorted(value[order], np.arange(count + 1))
+    return ptr - ptr[0], order[ptr[0] :]
+
+
+def survey(walk: Walk, homes: Homes, entrances: Entrances) -> Surroundings:
+    """Return a walked network with homes and facilities by edge; keep it, every circle uses it.
+
+    Parameters
+    ----------
+    walk
+        The network as one profile walks it.
+    homes
+        Homes of people.
+    entrances
+        Entrances of all facilities.
+    """
+    network = walk.network
+    toward = _list_exits(walk)
+    zone_ptr, zone_edge = _group(network.edge_zone, network.compound_id.shape[0])
+    residents = np.flatnonzero(find_residents_gates(network))
+    gate_node = np.concatenate([network.edge_a[residents], network.edge_b[residents]])
+    order = np.argsort(gate_node, kind="stable")
+    is_gate_node = np.zeros(walk.graph.node_count, dtype=bool)
+    is_gate_node[gate_node] = True
+    return Surroundings(
+        walk=walk,
+        homes=_by_edge(walk, homes.links, np.arange(homes.links.edge.shape[0])),
+        entrances=_by_edge(walk, entrances.links, entrances.facility),
+        edges_toward=toward,
+        edges_away=toward if walk.cost_ab is walk.cost_ba else _list_exits(walk.reversed),
+        zone_ptr=zone_ptr,
+        zone_edge=zone_edge.astype(np.int32),
+        is_gate_node=is_gate_node,
+        gate_node=gate_node[order],
+        gate_zone=np.concatenate([network.edge_zone[residents]] * 2)[order],
+    )
+
+
+def _list_exits(walk: Walk) -> _EdgesByNode:
+    """Return the edges by the nodes whose labels count at their ends."""
+    network = walk.network
+    if walk.exit_a is network.edge_a and walk.exit_b is network.edge_b:
+        return _EdgesByNode(network.indptr, network.adj_edge)
+    # where turns are banned a junction has several nodes
+    ptr, row = _group(np.concatenate([walk.exit_a, walk.exit_b]), walk.graph.node_count)
+    return _EdgesByNode(ptr, (row % network.edge_count).astype(np.int32))
+
+
+def _by_edge(walk: Walk, links: Links, owner: IntArray) -> _Points:
+    ptr, row = _group(links.edge, walk.network.edge_count)
+    return _Points(ptr, owner[row], links.place_mm[row], walk.off_ms(links.off_mm[row]))
 
 
 def find_place(point: shapely.Point, zone: int, *, ways: Ways) -> Place:
@@ -108,17 +273,13 @@ def find_place(point: shapely.Point, zone: int, *, ways: Ways) -> Place:
     return Place(links, zone)
 
 
-def find_circle(walk: Walk, homes: Homes, entrances: Entrances, *, place: Place, bound_s: float) -> Circle:
+def find_circle(surroundings: Surroundings, *, place: Place, bound_s: float) -> Circle:
     """Return who can walk to the place and what can be walked to from it.
 
     Parameters
     ----------
-    walk
-        The network as one profile walks it.
-    homes
-        Homes of people.
-    entrances
-        Entrances of all facilities.
+    surroundings
+        What to walk.
     place
         Where the circle starts.
     bound_s
@@ -130,203 +291,183 @@ def find_circle(walk: Walk, homes: Homes, entrances: Entrances, *, place: Place,
         The bound is not above 0 and at most a day.
     """
     bound_ms = check_bound(bound_s)
-    seeds = place.seed(walk)
-    desk = Desk.make(walk, seeds.node.shape[0])
-    node_label = np.full(walk.graph.node_count, NONE, dtype=np.int64)
-    reach = search_homes(walk, homes, seeds, bound_ms, desk, seen=node_label)
-    facility_ms = _search_facilities(walk, entrances, place, bound_ms, desk, node_label)
-    node_ms = np.where(node_label == NONE, NO_COST, node_label >> FACILITY_BITS).astype(np.uint32)
-    return Circle(reach.reach_ms, facility_ms, node_ms)
+    desk = surroundings.take_desk()
+    try:
+        toward, away = _search(surroundings, place, bound_ms, desk)
+    finally:
+        surroundings.desks.put(desk)
+    home, home_ms = _read(surroundings.homes, toward, place, bound_ms)
+    facility, facility_ms = _read(surroundings.entrances, away, place, bound_ms)
+    # outside compounds, and where costs are equal both ways, one gets no farther than people come from
+    reached = (toward,) if away.walk is toward.walk else (toward, away)
+    return Circle(home, home_ms, facility, facility_ms, place, reached, bound_ms)
 
 
-def _search_facilities(
-    walk: Walk, entrances: Entrances, place: Place, bound_ms: int, desk: Desk, seen: IntArray
-) -> IntArray:
-    """Return the milliseconds from the place to every facility, as somebody who lives at the place walks."""
-    network = walk.network
+def _search(surroundings: Surroundings, place: Place, bound_ms: int, desk: _CircleDesk) -> tuple[Ends, Ends]:
+    """Return the edges from which one can walk to the place, and those one can walk to from it.
+
+    People inside a compound walk to the place by their own gates; from the place one walks as its own people do.
+    """
+    walk, work = surroundings.walk, desk.desk
+    touched = work.search(walk, place.seed(walk), bound_ms)
+    public = _read_touched(walk, surroundings.edges_toward, desk, work.touched[:touched])
+    found = [public]
+    for zone in surroundings.find_zones(work.touched[:touched]):
+        own = work.search_compound(walk, zone, bound_ms)
+        if own:
+            edge = surroundings.zone_edge[surroundings.zone_ptr[zone] : surroundings.zone_ptr[zone + 1]]
+            found.append(_read_ends(walk, edge, desk))
+            work.wipe_own(own)
+    work.wipe(touched)
+    toward = Ends(walk, *(np.concatenate(column) for column in zip(*found, strict=True)))
+    if place.zone == OUTSIDE and walk.cost_ab is walk.cost_ba:
+        return toward, Ends(walk, *public)
     outward = walk.reversed
-    start = place.seed(outward)
-    count = desk.search(outward, start, bound_ms)
-    touched = desk.search_compound(outward, place.zone, bound_ms) if place.zone != OUTSIDE else 0
-    links = entrances.links
-    answer = np.full(links.edge.shape[0], NONE, dtype=np.int64)
-    search.read_homes(
-        np.arange(links.edge.shape[0], dtype=np.int32),
+    touched = work.search(outward, place.seed(outward), bound_ms)
+    own = work.search_compound(outward, place.zone, bound_ms) if place.zone != OUTSIDE else 0
+    nodes = (work.touched[:touched], work.own_touched[:own])
+    away = Ends(outward, *_read_touched(outward, surroundings.edges_away, desk, *nodes))
+    work.wipe_own(own)
+    work.wipe(touched)
+    return toward, away
+
+
+def _read_touched(
+    walk: Walk, edges: _EdgesByNode, desk: _CircleDesk, *nodes: Int32Array
+) -> tuple[Int32Array, IntArray, IntArray]:
+    """Return the edges at nodes with the times at their ends."""
+    count = 0
+    desk.turn += 1
+    for node in nodes:
+        count = circles_cut.collect_edges(node, edges.ptr, edges.edge, desk.mark, desk.turn, desk.edge, count)
+    return _read_ends(walk, desk.edge[:count].copy(), desk)
+
+
+def _read_ends(walk: Walk, edge: Int32Array, desk: _CircleDesk) -> tuple[Int32Array, IntArray, IntArray]:
+    """Return edges with the times at their ends."""
+    a_ms, b_ms = np.empty((2, edge.shape[0]), dtype=np.int64)
+    circles_cut.read_ends(edge, walk.exit_a, walk.exit_b, desk.desk.label, desk.desk.own, a_ms, b_ms)
+    return edge, a_ms, b_ms
+
+
+def _read(points: _Points, ends: Ends, place: Place, bound_ms: int) -> tuple[IntArray, IntArray]:
+    """Return the rows of homes or facilities within the bound, ascending, and the milliseconds to each."""
+    walk, links = ends.walk, place.links
+    network = walk.network
+    room, own_room = (int((points.ptr[edge + 1] - points.ptr[edge]).sum()) for edge in (ends.edge, links.edge))
+    point, ms = np.empty((2, room + own_room), dtype=np.int64)
+    count = circles_cut.read_points(
+        ends.edge,
+        ends.a_ms,
+        ends.b_ms,
+        network.edge_mm,
+        walk.cost_ab,
+        walk.cost_ba,
+        points.ptr,
+        points.place_mm,
+        points.off_ms,
+        bound_ms,
+        point,
+        ms,
+    )
+    count += circles_cut.read_along(
         links.edge,
         links.place_mm,
         walk.off_ms(links.off_mm),
-        outward.exit_a,
-        outward.exit_b,
         network.edge_mm,
-        outward.cost_ab,
-        outward.cost_ba,
-        desk.label,
-        desk.own,
-        start.site_ptr,
-        start.site_place_mm,
-        start.site_off_ms,
-        start.site_facility,
+        walk.cost_ab,
+        walk.cost_ba,
+        points.ptr,
+        points.place_mm,
+        points.off_ms,
         bound_ms,
-        answer,
+        point[count:],
+        ms[count:],
     )
-    np.minimum(seen, np.minimum(desk.label, desk.own), out=seen)
-    desk.wipe_own(touched)
-    desk.wipe(count)
-    facilities = int(entrances.facility.max(initial=-1)) + 1
-    best = np.full(facilities, np.iinfo(np.int64).max)
-    np.minimum.at(best, entrances.facility, answer >> FACILITY_BITS)
-    return np.where(best > bound_ms, -1, best)
+    # the least time of each owner: pairs as one number, in order
+    pair = np.sort(points.owner[point[:count]] << 32 | ms[:count])
+    owner = pair >> 32
+    is_first = np.ones(count, dtype=bool)
+    np.not_equal(owner[1:], owner[:-1], out=is_first[1:])
+    return owner[is_first], pair[is_first] & 0xFFFFFFFF
 
 
-@njit(cache=True, nogil=True)
-def _stamp(field: FloatArray, x: float, y: float, reach_cells: int, cell_m: float) -> None:
-    """Lower the field around a point to the distance from that point, in metres."""
-    row = int(y / cell_m)
-    column = int(x / cell_m)
-    for r in range(max(row - reach_cells, 0), min(row + reach_cells + 2, field.shape[0])):
-        for c in range(max(column - reach_cells, 0), min(column + reach_cells + 2, field.shape[1])):
-            dx = c * cell_m - x
-            dy = r * cell_m - y
-            distance = np.sqrt(dx * dx + dy * dy)
-            field[r, c] = min(field[r, c], distance)
-
-
-@njit(cache=True, nogil=True)
-def _stamp_edges(
-    field: FloatArray,
-    limit_ms: int,
-    edges: IntArray,
-    edge_a: npt.NDArray[np.int32],
-    edge_b: npt.NDArray[np.int32],
-    edge_mm: IntArray,
-    cost: UInt32Array,
-    node_ms: UInt32Array,
-    geom_ptr: IntArray,
-    geom_xy: FloatArray,
-    x0: float,
-    y0: float,
-    start_edge: npt.NDArray[np.int32],
-    start_m: FloatArray,
-    start_ms: IntArray,
-    cell_m: float,
-    reach_cells: int,
-) -> None:
-    """Stamp the reached parts of all edges, a point every half cell."""
-    step = cell_m / 2
-    for e in range(edges.shape[0]):
-        edge = edges[e]
-        length = edge_mm[edge] / 1000.0
-        pace = cost[edge] / max(length, 0.001)
-        from_a = float(node_ms[edge_a[edge]])
-        from_b = float(node_ms[edge_b[edge]])
-        at = 0.0
-        for v in range(geom_ptr[edge], geom_ptr[edge + 1] - 1):
-            dx = geom_xy[v + 1, 0] - geom_xy[v, 0]
-            dy = geom_xy[v + 1, 1] - geom_xy[v, 1]
-            piece = np.sqrt(dx * dx + dy * dy)
-            stops = max(int(piece / step), 1)
-            for s in range(stops + 1):
-                share = s / stops
-                along = at + share * piece
-                when = min(from_a + along * pace, from_b + (length - along) * pace)
-                for p in range(start_edge.shape[0]):
-                    if edge == start_edge[p]:
-                        when = min(when, start_ms[p] + abs(along - start_m[p]) * pace)
-                if when <= limit_ms:
-                    x = geom_xy[v, 0] + share * dx - x0
-                    y = geom_xy[v, 1] + share * dy - y0
-                    _stamp(field, x, y, reach_cells, cell_m)
-            at += piece
-
-
-def draw_circles(
-    walk: Walk, circle: Circle, *, place: Place, limits_s: Sequence[float], width_m: float = WIDTH_M
-) -> ObjectArray:
-    """Return one polygon a limit, in the metric CRS: the reached parts of ways grown by a width.
+def cut_parts(circle: Circle, *, limits_s: Sequence[float]) -> tuple[Int32Array, FloatArray, Int32Array]:
+    """Return the reached parts of edges, cut where the time of each limit is up.
 
     Parameters
     ----------
-    walk
-        The network as walked.
     circle
-        Its reach.
-    place
-        Where it starts.
+        What was reached.
     limits_s
-        Limits in seconds.
+        Limits in seconds, ascending.
+
+    Returns
+    -------
+    edge
+        Edge of each part, shape (n,).
+    part_mm
+        Both ends of each part, millimetres along its edge, shape (n, 2). Parts of the place's own edges may overlap.
+    layer
+        Number of the first limit that reaches the part, shape (n,).
+    """
+    limit_ms = np.array([round(limit * MS_PER_S) for limit in limits_s], dtype=np.int64)
+    links = circle.place.links
+    found = []
+    for ends in circle.reached:
+        walk = ends.walk
+        room = 2 * limit_ms.shape[0] * (ends.edge.shape[0] + links.edge.shape[0])
+        edge, layer = np.empty((2, room), dtype=np.int32)
+        part_mm = np.empty((room, 2))
+        costs = (walk.network.edge_mm, walk.cost_ab, walk.cost_ba, limit_ms, edge, part_mm, layer)
+        count = circles_cut.cut_edges(ends.edge, ends.a_ms, ends.b_ms, *costs)
+        count = circles_cut.cut_starts(links.edge, links.place_mm, walk.off_ms(links.off_mm), *costs, count)
+        found.append((edge[:count], part_mm[:count], layer[:count]))
+    edge, part_mm, layer = (np.concatenate(column) for column in zip(*found, strict=True))
+    return edge, part_mm, layer
+
+
+def draw_circles(circle: Circle, *, limits_s: Sequence[float], width_m: float = WIDTH_M) -> ObjectArray:
+    """Return one polygon a limit, in the metric CRS: the reached parts of ways grown by a width.
+
+    Polygons are valid, outer rings run counter-clockwise, and the polygon of a shorter limit lies within that of a
+    longer one, vertex by vertex.
+
+    Parameters
+    ----------
+    circle
+        What was reached.
+    limits_s
+        Limits in seconds, in any order, none beyond what was searched.
     width_m
         How far to each side of a reached way the polygon extends, metres.
+
+    Returns
+    -------
+    ObjectArray
+        Polygons and multipolygons in the order of the limits; empty where not even a street is reached.
 
     Raises
     ------
     RequestError
-        The circle covers more ground than one picture holds.
+        A limit lies beyond what was searched, the width is out of range, or the circle covers more ground than one
+        picture holds.
     """
-    network = walk.network
-    longest = max(limits_s) * MS_PER_S
-    reached = circle.node_ms <= longest
-    touches = (reached[network.edge_a] | reached[network.edge_b]) & (walk.cost_ab != np.iinfo(np.uint32).max)
-    touches[place.links.edge] = True
-    edges = np.flatnonzero(touches)
-    start_m = place.links.place_mm / MM_PER_M
-    start_ms = walk.off_ms(place.links.off_mm)
-    x0, y0, columns, rows = _frame(network.geom_xy, network.geom_ptr, edges, width_m)
-    reach_cells = int(width_m / CELL_M) + 2
-    polygons = []
-    for limit_s in limits_s:
-        # off the ways the field says "far": the contour then runs exactly at the width
-        field = np.full((rows, columns), width_m + 2 * CELL_M)
-        _stamp_edges(
-            field,
-            round(limit_s * MS_PER_S),
-            edges,
-            network.edge_a,
-            network.edge_b,
-            network.edge_mm,
-            walk.cost_ab,
-            circle.node_ms,
-            network.geom_ptr,
-            network.geom_xy,
-            x0,
-            y0,
-            place.links.edge,
-            start_m,
-            start_ms,
-            CELL_M,
-            reach_cells,
-        )
-        polygons.append(_outline(field, x0, y0, width_m))
-    return np.array(polygons, dtype=object)
-
-
-def _frame(geom_xy: FloatArray, geom_ptr: IntArray, edges: IntArray, width_m: float) -> tuple[float, float, int, int]:
-    """Return the corner and size of a raster around the edges."""
-    starts = geom_ptr[edges]
-    sizes = geom_ptr[edges + 1] - starts
-    rows = np.repeat(starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes) + np.arange(int(sizes.sum()))
-    xy = geom_xy[rows]
-    margin = width_m + 3 * CELL_M
-    x0, y0 = xy.min(axis=0) - margin
-    columns, lines = (np.ceil((xy.max(axis=0) + margin - (x0, y0)) / CELL_M) + 1).astype(int)
-    if int(columns) * int(lines) > MAX_CELLS:
+    check_width(width_m)
+    order = sorted(set(limits_s))
+    if not order or not (order[0] > 0 and order[-1] * MS_PER_S <= circle.bound_ms + 0.5):
         raise RequestError(
-            f"drawing a circle: it would cover {columns * CELL_M / 1000:.0f} × {lines * CELL_M / 1000:.0f} km",
-            hint="ask for fewer minutes",
+            f"drawing a circle: found limits {list(limits_s)}, expected seconds above 0 and at most"
+            f" {circle.bound_ms / MS_PER_S:g}, which is how far was searched",
             parameter="minutes",
         )
-    return float(x0), float(y0), int(columns), int(lines)
-
-
-def _outline(field: FloatArray, x0: float, y0: float, width_m: float) -> shapely.Geometry:
-    """Return the area where the field is at most the width, as a valid (multi)polygon."""
-    filled = contourpy.contour_generator(z=field, name="serial", fill_type=contourpy.FillType.OuterOffset).filled(
-        -1.0, width_m
+    network = circle.reached[0].walk.network
+    edge, part_mm, layer = cut_parts(circle, limits_s=order)
+    pieces = network.geom_ptr[edge + 1] - network.geom_ptr[edge] + 1
+    room = int(pieces.sum() + (part_mm[:, 1] - part_mm[:, 0]).sum() / circles_cut.PIECE_MM) + edge.shape[0]
+    segment, segment_layer = np.empty((room, 4)), np.empty(room, dtype=np.int32)
+    count = circles_cut.lay_parts(
+        edge, part_mm, layer, network.edge_mm, network.geom_ptr, network.geom_xy, segment, segment_layer
     )
-    polygons = []
-    for points, offsets in zip(*filled, strict=True):
-        rings = [points[a:b] * CELL_M + (x0, y0) for a, b in pairwise(offsets)]
-        holes = [ring for ring in rings[1:] if shapely.polygons(ring).area >= MIN_HOLE_M2]
-        polygons.append(shapely.Polygon(rings[0], holes))
-    merged = shapely.multipolygons(polygons) if len(polygons) != 1 else polygons[0]
-    simple = shapely.simplify(merged, CELL_M / 4, preserve_topology=True)
-    return simple if shapely.is_valid(simple) else shapely.make_valid(simple)
+    polygons = draw_parts(Parts(segment[:count], segment_layer[:count]), limits=len(order), width_m=width_m)
+    return polygons[np.searchsorted(order, limits_s)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,22 +13,29 @@ import shapely
 from pyproj import Transformer
 
 from geo.circles import Place, draw_circles, find_circle, find_place
+from geo.circles_outline import WIDTH_M
 from geo.costs import WalkProfile, find_walkable
 from geo.errors import NotFound, RequestError
+from geo.gaps import NO_COUNT
 from geo.link import Ways
 from geo.units import MM_PER_M, MS_PER_S, IntArray
 from layers.network import project
-from layers.study import Study, load_tread, make_walk_profile
+from layers.study import load_tread, make_walk_profile
+from layers.tables import COUNT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
+    from layers.study import Study, Tread
+
 MAX_MINUTES = 60.0
 """Longest circle that is drawn; farther is no walk."""
 
 DECIMALS = 7
+
+PEOPLE = COUNT_COLUMNS.index("people")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +50,23 @@ class CircleArea:
         Reached ways grown by a width, WGS-84, outer rings counter-clockwise.
     building_id, facility_id
         Store ids of what is inside by reach, ascending.
+    people, dwellings
+        Those in the buildings inside.
+    people_basis
+        ``counted`` where every building has a count of people, ``partly`` where some have none, ``none`` where no
+        building has one.
+    facilities
+        Number of facilities inside and the sum of their capacities by type; None where no capacity is known.
     """
 
     minutes: float
     polygon: shapely.Geometry
     building_id: IntArray
     facility_id: IntArray
+    people: int
+    dwellings: int
+    people_basis: str
+    facilities: dict[str, tuple[int, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +101,15 @@ def _check(lon: float, lat: float, minutes: Sequence[float]) -> None:
         )
 
 
-def find_circles(
-    connection: Connection, study: Study, *, lon: float, lat: float, minutes: Sequence[float], profile: str = "adult"
+def find_circles(  # noqa: PLR0913 - where from, how far, by whom, how wide
+    connection: Connection,
+    study: Study,
+    *,
+    lon: float,
+    lat: float,
+    minutes: Sequence[float],
+    profile: str = "adult",
+    width_m: float = WIDTH_M,
 ) -> Circles:
     """Return what lies within each number of minutes of a place.
 
@@ -98,6 +125,8 @@ def find_circles(
         Limits, above 0 and at most 60.
     profile
         Code of the walking profile.
+    width_m
+        How far to each side of a reached way the polygon extends, metres.
 
     Raises
     ------
@@ -109,6 +138,7 @@ def find_circles(
     _check(lon, lat, minutes)
     walker = _find_walker(study, profile)
     scape, settings = study.streetscape, study.settings
+    tread = load_tread(connection, study, walker)
     point = project(np.array([shapely.Point(lon, lat)], dtype=object), scape.network.metric_crs)
     ways = Ways(
         scape.network,
@@ -118,7 +148,7 @@ def find_circles(
         settings.entrance_within_m,
     )
     place = find_place(point[0], int(scape.walls.find_zones(point)[0]), ways=ways)
-    areas = draw_place(connection, study, place, minutes=minutes, profile=profile)
+    areas = draw_place(study, tread, place, minutes=minutes, width_m=width_m)
     foot = scape.network.edge_line[int(place.links.edge[0])].interpolate(float(place.links.place_mm[0]) / MM_PER_M)
     start = to_lonlat(np.array([foot], dtype=object), scape.network.metric_crs)[0]
     return Circles(start.x, start.y, float(place.links.off_mm[0]) / MM_PER_M, areas)
@@ -131,23 +161,63 @@ def _find_walker(study: Study, profile: str) -> WalkProfile:
 
 
 def draw_place(
-    connection: Connection, study: Study, place: Place, *, minutes: Sequence[float], profile: str
+    study: Study, tread: Tread, place: Place, *, minutes: Sequence[float], width_m: float = WIDTH_M
 ) -> tuple[CircleArea, ...]:
-    """Return what lies within each number of minutes of a linked place; arguments as :func:`find_circles`."""
-    tread = load_tread(connection, study, _find_walker(study, profile))
-    circle = find_circle(tread.walk, tread.homes, tread.entrances, place=place, bound_s=max(minutes) * 60)
-    drawn = draw_circles(tread.walk, circle, place=place, limits_s=[m * 60 for m in minutes])
+    """Return what lies within each number of minutes of a linked place.
+
+    Parameters
+    ----------
+    study
+        The store as arrays.
+    tread
+        Who walks.
+    place
+        Where the circles start.
+    minutes, width_m
+        As for :func:`find_circles`.
+
+    Raises
+    ------
+    RequestError
+        The width is out of range, or the circles cover more ground than one picture holds.
+    """
+    circle = find_circle(tread.surroundings, place=place, bound_s=max(minutes) * 60)
+    drawn = draw_circles(circle, limits_s=[m * 60 for m in minutes], width_m=width_m)
     areas = []
     for limit, polygon in zip(minutes, to_lonlat(drawn, study.streetscape.network.metric_crs), strict=True):
         limit_ms = round(limit * 60 * MS_PER_S)
-        home = (circle.home_ms >= 0) & (circle.home_ms <= limit_ms)
-        site = np.flatnonzero((circle.facility_ms >= 0) & (circle.facility_ms <= limit_ms))
-        areas.append(CircleArea(limit, polygon, study.buildings.building_id[home], study.sites.facility_id[site]))
+        home = circle.home[circle.home_ms <= limit_ms]
+        site = circle.facility[circle.facility_ms <= limit_ms]
+        areas.append(_count(study, limit, polygon, home, site))
     return tuple(areas)
 
 
+def _count(study: Study, minutes: float, polygon: shapely.Geometry, home: IntArray, site: IntArray) -> CircleArea:
+    """Return one circle with who and what is in the buildings and facilities of some rows."""
+    people = study.buildings.counts[home, PEOPLE]
+    is_counted = people != NO_COUNT
+    counted = int(is_counted.sum())
+    basis = "none" if counted == 0 else "counted" if counted == home.shape[0] else "partly"
+    facilities: dict[str, tuple[int, float | None]] = {}
+    for code, capacity in zip(study.sites.type[site], study.sites.capacity[site].tolist(), strict=True):
+        if code is not None:
+            number, total = facilities.get(code, (0, None))
+            known = total if math.isnan(capacity) else capacity + (total or 0.0)
+            facilities[code] = (number + 1, known)
+    return CircleArea(
+        minutes=minutes,
+        polygon=polygon,
+        building_id=study.buildings.building_id[home],
+        facility_id=study.sites.facility_id[site],
+        people=int(people[is_counted].sum(dtype=np.int64)),
+        dwellings=int(study.buildings.dwellings[home].sum()),
+        people_basis=basis,
+        facilities=dict(sorted(facilities.items())),
+    )
+
+
 def to_lonlat(geometry: npt.NDArray[np.object_], metric_crs: str) -> npt.NDArray[np.object_]:
-    """Return metric geometries in WGS-84, seven decimals, rings as RFC 7946 wants them.
+    """Return metric geometries in WGS-84, seven decimals; rings run as they ran.
 
     Parameters
     ----------
@@ -156,10 +226,14 @@ def to_lonlat(geometry: npt.NDArray[np.object_], metric_crs: str) -> npt.NDArray
     metric_crs
         That CRS.
     """
-    back = Transformer.from_crs(metric_crs, "EPSG:4326", always_xy=True)
+    back = _transformer(metric_crs)
 
     def move(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.round(np.column_stack(back.transform(xy[:, 0], xy[:, 1])), DECIMALS)
 
-    # counter-clockwise outer rings (RFC 7946, section 3.1.6)
-    return np.asarray(shapely.orient_polygons(shapely.transform(geometry, move)), dtype=object)
+    return np.asarray(shapely.transform(geometry, move), dtype=object)
+
+
+@lru_cache(maxsize=8)
+def _transformer(metric_crs: str) -> Transformer:
+    return Transformer.from_crs(metric_crs, "EPSG:4326", always_xy=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import shapely
 
 from geo.circles import Place
@@ -77,18 +76,17 @@ def _draw(
     columns: list[RunColumn],
     progress: Callable[[float, str], None] | None,
 ) -> Iterator[dict[str, Any]]:
-    people = np.maximum(study.buildings.people_columns()["people"], 0)
     for number, column in enumerate(columns):
         tread = load_tread(connection, study, make_walk_profile(study.profiles[column.profile]))
         for row in study.sites.rows_of(column.type, study.pack).tolist():
             mine = tread.entrances.facility == row
             links = tread.entrances.links
-            inside, polygon = np.empty(0, dtype=np.int64), None
+            buildings, people, polygon = 0, 0, None
             if mine.any():
                 place = Place(Links(links.edge[mine], links.place_mm[mine], links.off_mm[mine]), study.sites.zone[row])
                 minutes = [column.limit_s / 60]
-                (area,) = draw_place(connection, study, place, minutes=minutes, profile=column.profile)
-                inside = np.searchsorted(study.buildings.building_id, area.building_id)
+                (area,) = draw_place(study, tread, place, minutes=minutes)
+                buildings, people = int(area.building_id.shape[0]), area.people
                 polygon = json.dumps(shapely.geometry.mapping(area.polygon))
             yield {
                 "facility_id": int(study.sites.facility_id[row]),
@@ -96,8 +94,8 @@ def _draw(
                 "type": column.type,
                 "profile": column.profile,
                 "limit_s": column.limit_s,
-                "buildings": int(inside.shape[0]),
-                "people": int(people[inside].sum()),
+                "buildings": buildings,
+                "people": people,
                 "geometry": polygon,
             }
         if progress is not None:

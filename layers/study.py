@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from geo.circles import Surroundings, survey
 from geo.costs import WalkProfile, find_walkable
 from geo.link import Entrances, Ways
 from geo.reach import Homes, Walk, prepare_walk
@@ -27,6 +29,11 @@ class Tread:
     walk: Walk
     homes: Homes
     entrances: Entrances
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """Return what circles are drawn from, laid out once."""
+        return survey(self.walk, self.homes, self.entrances)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def circle_command(  # noqa: PLR0913 - one argument an option
     with open_engine(settings, role="reader") as engine, engine.connect() as connection:
         study = load_study(connection, settings)
         circles = find_circles(connection, study, lon=lon, lat=lat, minutes=limits, profile=profile)
-        found = describe_circles(connection, circles)
+    found = describe_circles(circles)
     if out is not None:
         out.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
     if as_json:

@@ -9,7 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Query
 
 from api import schemas
-from api.deps import ReadDep, ServicesDep
+from api.deps import ServicesDep
 from geo.errors import NotFound
 from layers.catalog import read_profiles
 from layers.query.circles import describe_circles, parse_minutes
@@ -26,7 +26,6 @@ WalkerQuery = Annotated[str, Query(max_length=100, description="Walking profile"
 async def get_circles(
     lon: LonQuery,
     lat: LatQuery,
-    read: ReadDep,
     services: ServicesDep,
     minutes: MinutesQuery = "5,10,15",
     profile: WalkerQuery = "adult",
@@ -38,4 +37,4 @@ async def get_circles(
         )
     walk = partial(services.studies.find_circles, lon=lon, lat=lat, minutes=parse_minutes(minutes), profile=profile)
     circles = await anyio.to_thread.run_sync(walk, abandon_on_cancel=True)
-    return await read(describe_circles, circles)
+    return describe_circles(circles)

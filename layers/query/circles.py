@@ -8,23 +8,18 @@ import shapely
 
 from geo.errors import RequestError
 from layers.circle import MAX_MINUTES
-from layers.query.inside import fetch_facilities_inside, fetch_people_inside
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from layers.circle import Circles
 
 LIMITS_MAX = 6
 
 
-def describe_circles(conn: Connection, circles: Circles) -> dict[str, Any]:
+def describe_circles(circles: Circles) -> dict[str, Any]:
     """Return a GeoJSON feature collection with one feature a limit and the start as foreign member.
 
     Parameters
     ----------
-    conn
-        Where to read people and facilities.
     circles
         What was walked.
     """
@@ -34,8 +29,13 @@ def describe_circles(conn: Connection, circles: Circles) -> dict[str, Any]:
             "geometry": shapely.geometry.mapping(area.polygon),
             "properties": {
                 "minutes": area.minutes,
-                **fetch_people_inside(conn, area.building_id.tolist()),
-                "facilities": fetch_facilities_inside(conn, area.facility_id.tolist()),
+                "people": area.people,
+                "dwellings": area.dwellings,
+                "buildings": int(area.building_id.shape[0]),
+                "people_basis": area.people_basis,
+                "facilities": {
+                    code: {"count": count, "capacity": capacity} for code, (count, capacity) in area.facilities.items()
+                },
             },
         }
         for area in circles.areas

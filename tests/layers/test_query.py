@@ -18,7 +18,6 @@ from layers.homes import fetch_areas
 from layers.query.catalogue import TILE_PIXELS, fetch_levels, find_extent, find_zoom
 from layers.query.circles import parse_minutes
 from layers.query.features import build_features, fetch_feature, fetch_page, parse_bbox
-from layers.query.inside import fetch_facilities_inside, fetch_people_inside
 from layers.query.layer import fetch_layer
 from layers.query.results import (
     after_building,
@@ -174,21 +173,6 @@ def test_before_the_first_run_there_is_no_latest(conn: Connection) -> None:
     with pytest.raises(NotReady) as caught:
         fetch_run(conn, "latest")
     assert "onemap gaps run" in caught.value.hint
-
-
-def test_people_inside_are_those_of_the_buildings(conn: Connection, place: seed.Seed) -> None:
-    bare = factories.add_building(conn)
-    inside = fetch_people_inside(conn, place.buildings[:2])
-    assert inside == {"people": 20, "dwellings": 8, "buildings": 2, "people_basis": "counted"}
-    assert fetch_people_inside(conn, [*place.buildings[:2], bare])["people_basis"] == "partly"
-    assert fetch_people_inside(conn, [bare])["people_basis"] == "none"
-    assert fetch_people_inside(conn, [])["buildings"] == 0
-
-
-def test_facilities_inside_are_counted_by_type_and_uncertain_ones_left_out(conn: Connection, place: seed.Seed) -> None:
-    more = factories.add_facility(conn, type="EDU_KINDER")
-    found = fetch_facilities_inside(conn, [*place.facilities, more])
-    assert found == {"EDU_KINDER": {"count": 2, "capacity": 90.0}, "EDU_PRIMARY": {"count": 1, "capacity": 90.0}}
 
 
 def test_completeness_counts_required_types_and_names_the_rest() -> None:

@@ -1,0 +1,336 @@
+"""Kernels of circles: which edges are reached, who lives along them, and the reached parts cut at each limit.
+
+Times are those at both ends of an edge. From there a point of the edge is reached over its part of the way, at the
+edge's own cost in that direction. Everything is in proportion to the edges reached.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from geo.search import FACILITY_BITS, NONE, Whole, part_ms
+from geo.units import FloatArray, Int32Array, IntArray, UInt32Array
+
+_NO_COST = np.int64(0xFFFFFFFF)
+
+PIECE_MM = 100_000.0
+"""Longer straight pieces are cut, because the raster around a slanting one is mostly far from it."""
+
+
+@njit(cache=True, nogil=True)
+def collect_edges(
+    node: Int32Array,
+    node_ptr: IntArray,
+    node_edge: Int32Array,
+    mark: Int32Array,
+    turn: int,
+    edge: Int32Array,
+    count: int,
+) -> int:
+    """Append the edges at some nodes that are not marked yet, and return how many there are.
+
+    Parameters
+    ----------
+    node
+        Nodes whose edges are wanted.
+    node_ptr, node_edge
+        Edges by node.
+    mark, turn
+        Edges marked with this turn's number are in `edge` already, shape (edges,).
+    edge
+        Edges found, filled from the front, shape (edges,).
+    count
+        How many are in it on entry.
+    """
+    for n in range(node.shape[0]):
+        for at in range(node_ptr[node[n]], node_ptr[node[n] + 1]):
+            found = node_edge[at]
+            if mark[found] != turn:
+                mark[found] = turn
+                edge[count] = found
+                count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def read_ends(
+    edge: Int32Array,
+    exit_a: Int32Array,
+    exit_b: Int32Array,
+    label: IntArray,
+    own: IntArray,
+    a_ms: IntArray,
+    b_ms: IntArray,
+) -> None:
+    """Fill the times at both ends of edges.
+
+    Parameters
+    ----------
+    edge
+        Which edges.
+    exit_a, exit_b
+        Nodes whose labels count at their ends, shape (edges,).
+    label, own
+        Public labels and those of one compound.
+    a_ms, b_ms
+        The answer, NONE where an end is not reached, shape of `edge`.
+    """
+    for e in range(edge.shape[0]):
+        a = min(label[exit_a[edge[e]]], own[exit_a[edge[e]]])
+        b = min(label[exit_b[edge[e]]], own[exit_b[edge[e]]])
+        a_ms[e] = NONE if a == NONE else a >> FACILITY_BITS
+        b_ms[e] = NONE if b == NONE else b >> FACILITY_BITS
+
+
+@njit(cache=True, nogil=True)
+def read_points(
+    edge: Int32Array,
+    a_ms: IntArray,
+    b_ms: IntArray,
+    edge_mm: IntArray,
+    cost_ab: UInt32Array,
+    cost_ba: UInt32Array,
+    point_ptr: IntArray,
+    point_place_mm: IntArray,
+    point_off_ms: IntArray,
+    bound_ms: int,
+    point: IntArray,
+    ms: IntArray,
+) -> int:
+    """List the points along edges that are reached over an end of their edge, and return how many there are.
+
+    Parameters
+    ----------
+    edge, a_ms, b_ms
+        Edges and the times at their ends, NONE where not reached.
+    edge_mm, cost_ab, cost_ba
+        All edges: lengths and costs both ways.
+    point_ptr, point_place_mm, point_off_ms
+        Points by edge: those of edge e stand at ``point_ptr[e]:point_ptr[e + 1]``.
+    bound_ms
+        Longest walk of interest.
+    point, ms
+        The answer: number of the point in that order, and its time; long enough for all points of the edges.
+    """
+    count = 0
+    for e in range(edge.shape[0]):
+        here = edge[e]
+        length = edge_mm[here]
+        for p in range(point_ptr[here], point_ptr[here + 1]):
+            best = NONE
+            if a_ms[e] != NONE and cost_ba[here] != _NO_COST:
+                best = a_ms[e] + part_ms(cost_ba[here], point_place_mm[p], length)
+            if b_ms[e] != NONE and cost_ab[here] != _NO_COST:
+                best = min(best, b_ms[e] + part_ms(cost_ab[here], length - point_place_mm[p], length))
+            if best <= bound_ms - point_off_ms[p]:
+                point[count] = p
+                ms[count] = best + point_off_ms[p]
+                count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def read_along(
+    start_edge: Int32Array,
+    start_mm: IntArray,
+    start_ms: IntArray,
+    edge_mm: IntArray,
+    cost_ab: UInt32Array,
+    cost_ba: UInt32Array,
+    point_ptr: IntArray,
+    point_place_mm: IntArray,
+    point_off_ms: IntArray,
+    bound_ms: int,
+    point: IntArray,
+    ms: IntArray,
+) -> int:
+    """List the points on the starts' own edges that are reached along them, and return how many there are.
+
+    Parameters
+    ----------
+    start_edge, start_mm, start_ms
+        Where the circle starts: edges, places along them, and time spent off the street.
+    edge_mm, cost_ab, cost_ba, point_ptr, point_place_mm, point_off_ms, bound_ms, point, ms
+        As in :func:`read_points`; a point may be listed once for each start on its edge.
+    """
+    count = 0
+    for s in range(start_edge.shape[0]):
+        here = start_edge[s]
+        for p in range(point_ptr[here], point_ptr[here + 1]):
+            along = start_mm[s] - point_place_mm[p]
+            cost = cost_ab[here] if along >= 0 else cost_ba[here]
+            if cost == _NO_COST:
+                continue
+            total = part_ms(cost, abs(along), edge_mm[here]) + start_ms[s] + point_off_ms[p]
+            if total <= bound_ms:
+                point[count] = p
+                ms[count] = total
+                count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _reach_mm(limit_ms: Whole, spent_ms: Whole, cost: Whole, length: Whole) -> float:
+    """Return how far along an edge one gets from its end, below 0 where not even to the end."""
+    if spent_ms == NONE or cost == _NO_COST or spent_ms > limit_ms:
+        return -1.0
+    if cost == 0:
+        return float(length)
+    return min(float(limit_ms - spent_ms) * float(length) / float(cost), float(length))
+
+
+@njit(cache=True, nogil=True)
+def cut_edges(
+    edge: Int32Array,
+    a_ms: IntArray,
+    b_ms: IntArray,
+    edge_mm: IntArray,
+    cost_ab: UInt32Array,
+    cost_ba: UInt32Array,
+    limit_ms: IntArray,
+    part_edge: Int32Array,
+    part_mm: FloatArray,
+    part_layer: Int32Array,
+) -> int:
+    """List the parts of edges each limit reaches beyond the limit before, and return how many there are.
+
+    Parameters
+    ----------
+    edge, a_ms, b_ms
+        Edges and the times at their ends, NONE where not reached.
+    edge_mm, cost_ab, cost_ba
+        All edges: lengths and costs both ways.
+    limit_ms
+        Limits in milliseconds, ascending.
+    part_edge, part_mm, part_layer
+        The answer: edge, both ends in millimetres along it, number of the limit; room for two parts an edge and limit.
+    """
+    count = 0
+    for e in range(edge.shape[0]):
+        here = edge[e]
+        length = float(edge_mm[here])
+        low, high = -1.0, length + 1.0
+        for b in range(limit_ms.shape[0]):
+            from_a = _reach_mm(limit_ms[b], a_ms[e], cost_ba[here], edge_mm[here])
+            from_b = _reach_mm(limit_ms[b], b_ms[e], cost_ab[here], edge_mm[here])
+            to = length + 1.0 if from_b < 0 else length - from_b
+            is_whole = from_a >= to or from_a == length or to == 0.0
+            if is_whole:
+                from_a, to = min(high, length), length + 1.0
+            if from_a > low:
+                part_edge[count] = here
+                part_mm[count, 0], part_mm[count, 1] = max(low, 0.0), from_a
+                part_layer[count] = b
+                count += 1
+            if to < high and not is_whole:
+                part_edge[count] = here
+                part_mm[count, 0], part_mm[count, 1] = to, min(high, length)
+                part_layer[count] = b
+                count += 1
+            if is_whole:
+                break
+            low, high = from_a, to
+    return count
+
+
+@njit(cache=True, nogil=True)
+def cut_starts(
+    start_edge: Int32Array,
+    start_mm: IntArray,
+    start_ms: IntArray,
+    edge_mm: IntArray,
+    cost_ab: UInt32Array,
+    cost_ba: UInt32Array,
+    limit_ms: IntArray,
+    part_edge: Int32Array,
+    part_mm: FloatArray,
+    part_layer: Int32Array,
+    count: int,
+) -> int:
+    """Append the parts of the starts' own edges that are reached along them, and return how many parts there are.
+
+    Parameters
+    ----------
+    start_edge, start_mm, start_ms
+        Where the circle starts: edges, places along them, and time spent off the street.
+    edge_mm, cost_ab, cost_ba, limit_ms, part_edge, part_mm, part_layer
+        As in :func:`cut_edges`.
+    count
+        How many parts there are on entry.
+    """
+    for s in range(start_edge.shape[0]):
+        here = start_edge[s]
+        low, high = 0.0, -1.0
+        for b in range(limit_ms.shape[0]):
+            if start_ms[s] > limit_ms[b]:
+                continue
+            # who stands before the start walks with the edge, who stands behind it against it
+            before = _reach_mm(limit_ms[b], start_ms[s], cost_ab[here], edge_mm[here])
+            behind = _reach_mm(limit_ms[b], start_ms[s], cost_ba[here], edge_mm[here])
+            first = max(start_mm[s] - max(before, 0.0), 0.0)
+            last = min(start_mm[s] + max(behind, 0.0), float(edge_mm[here]))
+            if high < 0:
+                low = high = float(start_mm[s])
+            part_edge[count], part_edge[count + 1] = here, here
+            part_mm[count, 0], part_mm[count, 1] = first, low
+            part_mm[count + 1, 0], part_mm[count + 1, 1] = high, last
+            part_layer[count], part_layer[count + 1] = b, b
+            count += 2
+            low, high = first, last
+    return count
+
+
+@njit(cache=True, nogil=True)
+def lay_parts(
+    part_edge: Int32Array,
+    part_mm: FloatArray,
+    part_layer: Int32Array,
+    edge_mm: IntArray,
+    geom_ptr: IntArray,
+    geom_xy: FloatArray,
+    segment: FloatArray,
+    layer: Int32Array,
+) -> int:
+    """Fill in the straight pieces of parts of edges and return how many there are.
+
+    Parameters
+    ----------
+    part_edge, part_mm, part_layer
+        Parts: edge, both ends in millimetres along it, number of the limit.
+    edge_mm, geom_ptr, geom_xy
+        All edges: lengths, and vertices in metres.
+    segment, layer
+        The answer, see :class:`geo.circles_outline.Parts`; room for every vertex of the edges, two more a part, and one
+        more for each 100 m.
+    """
+    count = 0
+    for p in range(part_edge.shape[0]):
+        here = part_edge[p]
+        first, last = geom_ptr[here], geom_ptr[here + 1] - 1
+        drawn = 0.0
+        for v in range(first, last):
+            drawn += np.hypot(geom_xy[v + 1, 0] - geom_xy[v, 0], geom_xy[v + 1, 1] - geom_xy[v, 1])
+        # lengths are whole millimetres: the drawing is stretched to them
+        scale = float(edge_mm[here]) / drawn if drawn > 0 else 0.0
+        at = 0.0
+        for v in range(first, last):
+            dx = geom_xy[v + 1, 0] - geom_xy[v, 0]
+            dy = geom_xy[v + 1, 1] - geom_xy[v, 1]
+            size = np.hypot(dx, dy) * scale
+            # the last piece ends at the length itself, whatever rounding left of it
+            stop = at + size if v < last - 1 else float(edge_mm[here])
+            low, high = max(part_mm[p, 0], at), min(part_mm[p, 1], stop)
+            if low <= high:
+                pieces = int((high - low) / PIECE_MM) + 1
+                for k in range(pieces):
+                    start = (low + (high - low) * k / pieces - at) / size if size > 0 else 0.0
+                    end = (low + (high - low) * (k + 1) / pieces - at) / size if size > 0 else 0.0
+                    segment[count, 0] = geom_xy[v, 0] + start * dx
+                    segment[count, 1] = geom_xy[v, 1] + start * dy
+                    segment[count, 2] = geom_xy[v, 0] + end * dx
+                    segment[count, 3] = geom_xy[v, 1] + end * dy
+                    layer[count] = part_layer[p]
+                    count += 1
+            at += size
+    return count
