@@ -28,6 +28,8 @@ from geo.walls import OUTSIDE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from geo.slope import Ground
+
 MAX_BOUND_S = 24 * 3600
 """Longest walk that may be searched for: a day."""
 
@@ -106,7 +108,7 @@ class Reach:
     facility: Int32Array
 
 
-def prepare_walk(network: Network, profile: WalkProfile) -> Walk:
+def prepare_walk(network: Network, profile: WalkProfile, ground: Ground | None = None) -> Walk:
     """Return the network with the profile's costs laid out for searching.
 
     Parameters
@@ -115,8 +117,10 @@ def prepare_walk(network: Network, profile: WalkProfile) -> Walk:
         The compiled network.
     profile
         Who walks.
+    ground
+        Slopes and crossings; None where nothing is known of them.
     """
-    return lay_out_walk(network, profile, *cost_edges(network, profile))
+    return lay_out_walk(network, profile, *cost_edges(network, profile, ground))
 
 
 def lay_out_walk(network: Network, profile: WalkProfile, cost_ab: UInt32Array, cost_ba: UInt32Array) -> Walk:
