@@ -14,13 +14,11 @@ from pyproj import Transformer
 
 from geo.circles import Place, draw_circles, find_circle, find_place
 from geo.circles_outline import WIDTH_M
-from geo.costs import WalkProfile, find_walkable
 from geo.errors import NotFound, RequestError
 from geo.gaps import NO_COUNT
-from geo.link import Ways
 from geo.units import MM_PER_M, MS_PER_S, IntArray
 from layers.network import project
-from layers.study import load_tread, make_walk_profile
+from layers.study import load_tread
 from layers.tables import COUNT_COLUMNS
 
 if TYPE_CHECKING:
@@ -136,28 +134,16 @@ def find_circles(  # noqa: PLR0913 - where from, how far, by whom, how wide
         There is no such profile.
     """
     _check(lon, lat, minutes)
-    walker = _find_walker(study, profile)
-    scape, settings = study.streetscape, study.settings
-    tread = load_tread(connection, study, walker)
+    if profile not in study.profiles:
+        raise NotFound(f"there is no profile {profile}", parameter="profile")
+    scape = study.streetscape
+    tread = load_tread(connection, study, study.profiles[profile])
     point = project(np.array([shapely.Point(lon, lat)], dtype=object), scape.network.metric_crs)
-    ways = Ways(
-        scape.network,
-        find_walkable(scape.network, walker),
-        scape.barriers,
-        settings.link_max_m,
-        settings.entrance_within_m,
-    )
-    place = find_place(point[0], int(scape.walls.find_zones(point)[0]), ways=ways)
+    place = find_place(point[0], int(scape.walls.find_zones(point)[0]), ways=tread.ways)
     areas = draw_place(study, tread, place, minutes=minutes, width_m=width_m)
     foot = scape.network.edge_line[int(place.links.edge[0])].interpolate(float(place.links.place_mm[0]) / MM_PER_M)
     start = to_lonlat(np.array([foot], dtype=object), scape.network.metric_crs)[0]
     return Circles(start.x, start.y, float(place.links.off_mm[0]) / MM_PER_M, areas)
-
-
-def _find_walker(study: Study, profile: str) -> WalkProfile:
-    if profile not in study.profiles:
-        raise NotFound(f"there is no profile {profile}", parameter="profile")
-    return make_walk_profile(study.profiles[profile])
 
 
 def draw_place(

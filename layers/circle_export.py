@@ -12,7 +12,7 @@ from geo.link import Links
 from layers.circle import draw_place
 from layers.export import Layout, TableColumn, write_table
 from layers.query.runs import fetch_columns
-from layers.study import load_study, load_tread, make_walk_profile
+from layers.study import load_study, load_tread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def export_circles(
     study = load_study(connection, settings)
     columns = fetch_columns(connection, run_id)
     for code in {column.profile for column in columns}:
-        load_tread(connection, study, make_walk_profile(study.profiles[code]))
+        load_tread(connection, study, study.profiles[code])
     # drawing takes minutes and asks nothing of the database: a transaction left open that long is cut off
     connection.commit()
     return write_table(_draw(connection, study, columns, progress), path, layout=LAYOUT, layer="circles")
@@ -77,7 +77,7 @@ def _draw(
     progress: Callable[[float, str], None] | None,
 ) -> Iterator[dict[str, Any]]:
     for number, column in enumerate(columns):
-        tread = load_tread(connection, study, make_walk_profile(study.profiles[column.profile]))
+        tread = load_tread(connection, study, study.profiles[column.profile])
         for row in study.sites.rows_of(column.type, study.pack).tolist():
             mine = tread.entrances.facility == row
             links = tread.entrances.links

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from geo.reach import Reach, check_bound, find_reach
 from layers.query.runs import check_name
 from layers.run_result import EVERYBODY, Column, GapRequest, RunResult, RunSummary
 from layers.run_store import save_run
-from layers.study import Study, Tread, load_study, load_tread, make_walk_profile
+from layers.study import Study, Tread, load_study, load_tread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,7 @@ def choose_buildings(study: Study, area: str | None) -> IntArray:
 def _take_homes(tread: Tread, rows: IntArray) -> Tread:
     links = tread.homes.links
     taken = type(links)(links.edge[rows], links.place_mm[rows], links.off_mm[rows])
-    return Tread(tread.walk, type(tread.homes)(taken, tread.homes.zone[rows]), tread.entrances)
+    return replace(tread, homes=type(tread.homes)(taken, tread.homes.zone[rows]))
 
 
 def compute_run(
@@ -134,7 +135,7 @@ def compute_run(
             raise NotFound(
                 f"there is no profile {code}; found {', '.join(sorted(study.profiles))}", parameter="profile"
             )
-        tread = _take_homes(load_tread(connection, study, make_walk_profile(study.profiles[code])), rows)
+        tread = _take_homes(load_tread(connection, study, study.profiles[code]), rows)
         if must_link and not tread.homes.links.is_linked.any():
             raise NothingLinked(
                 f"no building of {rows.shape[0]} lies within {study.settings.link_max_m:g} m of a street open to "

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 from geo.circles import Surroundings, survey
 from geo.costs import WalkProfile, find_walkable
+from geo.driving_turns import Drive
+from geo.errors import RequestError
 from geo.link import Entrances, Ways
 from geo.reach import Homes, Walk, prepare_walk
+from geo.units import NO_COST
 from layers.catalog import Pack, Profile, read_pack, read_profiles
+from layers.driving import load_drive
 from layers.homes import Areas, Buildings, fetch_areas, load_buildings, load_home_links
 from layers.network import Streetscape, fetch_versions, load_streetscape
 from layers.sites import Sites, fetch_sites, load_entrances
@@ -18,22 +22,26 @@ from layers.sites import Sites, fetch_sites, load_entrances
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from geo.units import BoolArray
     from layers.part_within import Within
     from layers.settings import Settings
 
 
 @dataclass(frozen=True)
 class Tread:
-    """One profile on the network: its costs, and where homes and sites meet it."""
+    """One profile on the network: its costs, where homes and sites meet it, and what may be linked to."""
 
     walk: Walk
     homes: Homes
     entrances: Entrances
+    ways: Ways
 
     @cached_property
     def surroundings(self) -> Surroundings:
         """Return what circles are drawn from, laid out once."""
-        return survey(self.walk, self.homes, self.entrances)
+        # a circle spreads from its place: a walk sets out there, and so does a vehicle, whose reach is its arrival
+        walk = self.walk.reversed if isinstance(self.walk, Drive) else self.walk
+        return survey(walk, self.homes, self.entrances)
 
 
 @dataclass(frozen=True)
@@ -47,9 +55,11 @@ class Study:
     pack
         The standards pack with its city file.
     profiles
-        Shipped walking profiles by code.
+        Shipped profiles by code.
     streetscape, buildings, sites, areas
         What was loaded.
+    within
+        The part of the study area this is; None for all of it.
     """
 
     settings: Settings
@@ -60,6 +70,7 @@ class Study:
     buildings: Buildings
     sites: Sites
     areas: Areas
+    within: Within | None = None
     treads: dict[str, Tread] = field(default_factory=dict)
 
 
@@ -90,11 +101,20 @@ def load_study(connection: Connection, settings: Settings, *, within: Within | N
         buildings=load_buildings(connection, streetscape, settings.cache_dir, within=within),
         sites=fetch_sites(connection, streetscape, within=within),
         areas=fetch_areas(connection, within=within),
+        within=within,
     )
 
 
 def make_walk_profile(profile: Profile) -> WalkProfile:
-    """Return the walking profile of a shipped one; who cannot use steps is taken to be on wheels."""
+    """Return the walking profile of a shipped one; who cannot use steps is taken to be on wheels.
+
+    Raises
+    ------
+    RequestError
+        The profile drives.
+    """
+    if profile.is_vehicle:
+        raise RequestError(f"profile {profile.code} drives, this is walked", parameter="profile")
     return WalkProfile(
         code=profile.code,
         pace_m_s=profile.pace_m_s,
@@ -104,7 +124,7 @@ def make_walk_profile(profile: Profile) -> WalkProfile:
     )
 
 
-def load_tread(connection: Connection, study: Study, profile: WalkProfile) -> Tread:
+def load_tread(connection: Connection, study: Study, profile: Profile) -> Tread:
     """Return the homes and sites linked for one profile; kept with the study.
 
     Parameters
@@ -114,25 +134,35 @@ def load_tread(connection: Connection, study: Study, profile: WalkProfile) -> Tr
     study
         What to link.
     profile
-        Who walks.
+        Who walks or drives.
     """
     if profile.code in study.treads:
         return study.treads[profile.code]
-    network = study.streetscape.network
+    walk, is_open, kind = _load_walk(connection, study, profile)
     settings = study.settings
     ways = Ways(
-        network,
-        find_walkable(network, profile),
+        study.streetscape.network,
+        is_open,
         study.streetscape.barriers,
         settings.link_max_m,
         settings.entrance_within_m,
     )
-    # profiles that may use the same edges link to the same places, whatever their pace
-    kind = f"steps={profile.steps} wheels={profile.needs_wheelchair}"
     links = load_home_links(study.buildings, ways=ways, kind=kind, cache_dir=settings.cache_dir)
     entrances = load_entrances(
         connection, study.sites, study.streetscape, ways=ways, kind=kind, cache_dir=settings.cache_dir
     )
-    tread = Tread(prepare_walk(network, profile), Homes(links, study.buildings.zone), entrances)
+    tread = Tread(walk, Homes(links, study.buildings.zone), entrances, ways)
     study.treads[profile.code] = tread
     return tread
+
+
+def _load_walk(connection: Connection, study: Study, profile: Profile) -> tuple[Walk, BoolArray, str]:
+    """Return the network laid out for a profile, the edges it may use, and a name for who may use the same ones."""
+    scape = study.streetscape
+    if profile.is_vehicle:
+        drive, key = load_drive(connection, scape, profile, study.settings.cache_dir, within=study.within)
+        return drive, (drive.cost_ab != NO_COST) | (drive.cost_ba != NO_COST), f"drive={key}"
+    walker = make_walk_profile(profile)
+    # profiles that may use the same edges link to the same places, whatever their pace
+    kind = f"steps={walker.steps} wheels={walker.needs_wheelchair}"
+    return prepare_walk(scape.network, walker), find_walkable(scape.network, walker), kind
