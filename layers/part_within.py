@@ -99,13 +99,11 @@ def pick_rows(within: Within | None, layer: str, table: str, id_column: str) -> 
             "WHERE c.valid_to IS NULL AND g.id IN ({})"
         )
         ids.append(gates.format(meets("gate", within.boxes["gates"])))
-    return sql.SQL(" AND {} IN ({})").format(
-        sql.SQL(".").join(map(sql.Identifier, id_column.split("."))), sql.SQL(" UNION ALL ").join(ids)
-    )
+    return sql.SQL(" AND {} IN ({})").format(sql.Identifier(*id_column.split(".")), sql.SQL(" UNION ALL ").join(ids))
 
 
 def pick_homes(within: Within | None, alias: str) -> sql.Composed:
-    """Return the end of a WHERE clause that keeps the buildings whose middle lies in the part's cell.
+    """Return the end of a WHERE clause that keeps the buildings of a part; nothing without a part.
 
     Parameters
     ----------
@@ -114,17 +112,26 @@ def pick_homes(within: Within | None, alias: str) -> sql.Composed:
     alias
         Alias of the table of buildings in the query.
     """
-    if within is None:
-        return sql.Composed([])
-    west, south, east, north = np.clip(within.cell, np.tile(WORLD[:2], 2), np.tile(WORLD[2:], 2)).tolist()
-    geom = sql.SQL(".").join((sql.Identifier(alias), sql.Identifier("geom")))
+    return sql.Composed([]) if within is None else pick_middles(within.cell, alias)
+
+
+def pick_middles(cell: tuple[float, float, float, float], alias: str) -> sql.Composed:
+    """Return the end of a WHERE clause that keeps rows whose middle lies in a cell.
+
+    Parameters
+    ----------
+    cell
+        West, south, east, north in degrees, the upper sides not included; infinite where there is no bound.
+    alias
+        Alias of the table in the query.
+    """
+    clipped = np.clip(cell, np.tile(WORLD[:2], 2), np.tile(WORLD[2:], 2)).tolist()
     clause = sql.SQL(
         " AND {g} && ST_MakeEnvelope({w}, {s}, {e}, {n}, 4326)"
         " AND (ST_XMin({g}) + ST_XMax({g})) / 2 >= {w0} AND (ST_XMin({g}) + ST_XMax({g})) / 2 < {e0}"
         " AND (ST_YMin({g}) + ST_YMax({g})) / 2 >= {s0} AND (ST_YMin({g}) + ST_YMax({g})) / 2 < {n0}"
     )
-    names = ("w0", "s0", "e0", "n0")
-    sides = {name: sql.Literal(side) for name, side in zip(names, within.cell, strict=True)}
+    sides = dict(zip(("w", "s", "e", "n", "w0", "s0", "e0", "n0"), (*clipped, *cell), strict=True))
     return clause.format(
-        g=geom, w=sql.Literal(west), s=sql.Literal(south), e=sql.Literal(east), n=sql.Literal(north), **sides
+        g=sql.Identifier(alias, "geom"), **{name: sql.Literal(float(side)) for name, side in sides.items()}
     )

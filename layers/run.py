@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from geo.network import Network
     from geo.units import BoolArray, IntArray
     from layers.catalog import FacilityType
     from layers.settings import Settings
@@ -181,7 +182,20 @@ def compute_run(
         facility=np.stack([r.facility for r in found], axis=1),
         radius_mm=np.stack(radius * repeat, axis=1),
         people=np.stack([w for w, _ in weights] * repeat, axis=1).astype(np.int32),
+        network_counts=count_network(study.streetscape.network),
     )
+
+
+def count_network(network: Network) -> dict[str, int]:
+    """Return how large a network is and how much of it does not hang together."""
+    parts, share = network.measure_parts()
+    return {
+        "nodes": network.node_count,
+        "edges": network.edge_count,
+        "street_parts": parts,
+        "largest_part_permille": round(share * 1000),
+        "gates_unattached": int(network.find_unattached_gates().shape[0]),
+    }
 
 
 def run_gaps(

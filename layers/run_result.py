@@ -67,6 +67,8 @@ class RunResult:
         Rows of the buildings judged in ``study.buildings``, shape (n,).
     is_linked, reach_ms, facility, radius_mm, people
         What was found; -1 stands for none in reach, facility (row of ``study.sites``) and radius. Shape (n, k).
+    network_counts
+        Size of the network and of what is wrong with it, by :func:`layers.run.count_network`.
     """
 
     study: Study
@@ -77,6 +79,7 @@ class RunResult:
     facility: Int32Array
     radius_mm: IntArray
     people: Int32Array
+    network_counts: dict[str, int]
 
     @property
     def facility_id(self) -> IntArray:

@@ -186,7 +186,7 @@ def save_run(connection: Connection, result: RunResult, request: GapRequest, *, 
             versions=study.versions,
             pack_version=study.pack.version,
             code_version=find_code_version(),
-            metric_crs=study.streetscape.network.metric_crs,
+            metric_crs=study.streetscape.made_from["metric_crs"],
             engine={
                 **describe_engine(),
                 "link_max_m": study.settings.link_max_m,
@@ -209,19 +209,13 @@ def save_run(connection: Connection, result: RunResult, request: GapRequest, *, 
 
 def _count(result: RunResult) -> dict[str, int]:
     linked = result.is_linked.any(axis=1) if result.columns else np.zeros(0, dtype=bool)
-    network = result.study.streetscape.network
-    parts, share = network.measure_parts()
     return {
         "buildings": int(result.rows.shape[0]),
         "buildings_linked": int(linked.sum()),
         "buildings_without_counts": int(_without_counts(result).sum()),
         "people": int(np.maximum(result.study.buildings.counts[result.rows, 0], 0).sum()),
         "facilities": int(result.study.sites.facility_id.shape[0]),
-        "nodes": network.node_count,
-        "edges": network.edge_count,
-        "street_parts": parts,
-        "largest_part_permille": round(share * 1000),
-        "gates_unattached": int(network.find_unattached_gates().shape[0]),
+        **result.network_counts,
     }
 
 

@@ -62,8 +62,12 @@ class Sites:
         pack
             The standards pack, whose column ``counts_for`` says so.
         """
-        codes = [code, *(t.code for t in pack.types if code in t.counts_for.split("|"))]
-        return np.flatnonzero(np.isin(self.type, codes)).astype(np.int32)
+        return np.flatnonzero(np.isin(self.type, list_serving(code, pack))).astype(np.int32)
+
+
+def list_serving(code: str, pack: Pack) -> list[str]:
+    """Return the types whose facilities serve a type: itself and those that count for it."""
+    return [code, *(t.code for t in pack.types if code in t.counts_for.split("|"))]
 
 
 def fetch_sites(connection: Connection, streetscape: Streetscape, *, within: Within | None = None) -> Sites:

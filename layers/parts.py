@@ -1,0 +1,416 @@
+"""A run computed in parts and laid together: the same figures, to the last bit, as when it is computed in one piece."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from geo.errors import Conflict, NothingLinked, NotReady
+from geo.gaps import weigh_people
+from geo.partition import EMPTY_BOXES, add_up, split_cells
+from layers.catalog import choose_profiles, read_pack, read_profiles
+from layers.engine import make_engine
+from layers.homes import Buildings, fetch_areas
+from layers.network import Streetscape, fetch_columns, fetch_stamps, fetch_versions, list_sources, whole_numbers
+from layers.part_compute import PartResult, PartRules, compute_part
+from layers.part_source import DatabaseSource
+from layers.part_within import Within
+from layers.query.runs import check_name
+from layers.run import BOUND_FACTOR, choose_types
+from layers.run_result import Column, GapRequest, RunResult, RunSummary
+from layers.run_store import save_run
+from layers.sites import Sites
+from layers.study import Study
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection, Engine
+
+    from geo.units import IntArray
+    from layers.part_source import PartSource
+    from layers.settings import Settings
+
+T = TypeVar("T")
+Tell = Callable[[float, str], None]
+
+NO_POLYGONS = Within((0.0, 0.0, 0.0, 0.0), {"areas": EMPTY_BOXES})
+"""Of areas only the tree."""
+
+VEHICLE_M_S = 17.0
+"""How fast the first margin takes vehicles to get ahead (61 km/h as the crow flies); a part that finds faster ones
+takes a larger margin."""
+
+HOMES_PER_PART = 250_000
+"""Buildings a part holds unless the caller says otherwise: its margin is then about as large as itself."""
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """One state of the database, so that all parts read the same.
+
+    Attributes
+    ----------
+    snapshot
+        PostgreSQL's name of the state, as long as the transaction lasts that exported it.
+    stamps, sources
+        What has to be found in every part: versions of the layers and settings of the network.
+    """
+
+    snapshot: str
+    stamps: dict[str, str]
+    sources: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PartTask:
+    """One part to compute: plain values, so that it can be sent to another machine."""
+
+    settings: Settings
+    state: StoreState
+    cell: tuple[float, float, float, float]
+    rules: PartRules
+    threads: int = 1
+
+
+Compute = Callable[[Sequence[PartTask]], Iterable[tuple[int, PartResult]]]
+
+
+def read_state(connection: Connection) -> StoreState:
+    """Return the state a repeatable-read transaction sees; it must stay open while parts are computed."""
+    snapshot = str(connection.execute(text("SELECT pg_export_snapshot()")).scalar_one())
+    return StoreState(snapshot, fetch_stamps(connection), list_sources(connection))
+
+
+def enter_state(connection: Connection, state: StoreState) -> None:
+    """Have a fresh connection see a state; on another server (a replica) at least make sure that it is the same.
+
+    Raises
+    ------
+    Conflict
+        The connection sees another state.
+    """
+    connection.rollback()
+    connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    try:
+        # the name comes from PostgreSQL: hexadecimal digits and hyphens
+        connection.execute(text(f"SET TRANSACTION SNAPSHOT '{state.snapshot}'"))
+    except DBAPIError:
+        connection.rollback()
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    # a part reads, computes for minutes and reads again: the limits meant for screens do not apply
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    if fetch_stamps(connection) != state.stamps or list_sources(connection) != state.sources:
+        raise Conflict(
+            "computing a part of a run: the store is not in the state the run began with",
+            hint="run it again when nothing is being loaded; replicas must have caught up",
+        )
+
+
+def run_part(task: PartTask) -> PartResult:
+    """Return one part computed over a connection of its own; safe to repeat, for it only reads.
+
+    Parameters
+    ----------
+    task
+        What to compute.
+    """
+    engine = make_engine(task.settings, role="reader")
+    try:
+        with engine.connect() as connection:
+            enter_state(connection, task.state)
+            return compute_part(
+                DatabaseSource(connection),
+                connection,
+                task.settings,
+                cell=task.cell,
+                rules=task.rules,
+                threads=task.threads,
+            )
+    finally:
+        engine.dispose()
+
+
+def compute_here(tasks: Sequence[PartTask]) -> Iterator[tuple[int, PartResult]]:
+    """Yield the number and result of each part, computed one after the other in this process."""
+    for number, task in enumerate(tasks):
+        yield number, run_part(replace(task, threads=os.cpu_count() or 1))
+
+
+def make_rules(source: PartSource, settings: Settings, request: GapRequest) -> PartRules:
+    """Return what all parts of a run have in common.
+
+    Parameters
+    ----------
+    source
+        Where the parts are read from.
+    settings
+        The city file.
+    request
+        What to judge.
+
+    Raises
+    ------
+    NotFound, RequestError
+        The request names a type that does not exist or cannot be judged.
+    """
+    pack, profiles = read_pack(city_file=settings.city_file), read_profiles()
+    chosen = choose_types(_make(Study, pack=pack, profiles=profiles), request)
+    ways_m = [
+        limit * BOUND_FACTOR * (VEHICLE_M_S if profiles[code].is_vehicle else profiles[code].pace_m_s)
+        for kind, limit in chosen
+        for code in choose_profiles(kind, [code for code in request.profiles if code in profiles], profiles)
+    ]
+    return PartRules(
+        request=request,
+        bounds=source.find_bounds(),
+        types=source.count_types(),
+        junctions_m=source.measure_junctions_m(),
+        margin_m=max(ways_m, default=0.0),
+    )
+
+
+def _make(kind: type[T], **known: Any) -> T:
+    """Return a bundle of arrays of which only some are known: whoever stores a result needs no geometry."""
+    absent: dict[str, Any] = dict.fromkeys(field.name for field in fields(kind))  # type: ignore[arg-type]
+    return kind(**absent | known)
+
+
+def _lay_together(found: Sequence[PartResult]) -> tuple[Buildings, IntArray, list[IntArray]]:
+    """Return the buildings of all parts in the order of store ids, the rows judged, and where each part's go."""
+    ids = np.concatenate([part.building_id for part in found])
+    order = np.argsort(ids, kind="stable")
+    place = np.empty(order.shape[0], dtype=np.int64)
+    place[order] = np.arange(order.shape[0])
+    starts = np.cumsum([0, *(part.building_id.shape[0] for part in found)])
+    judged = [place[start + part.rows] for start, part in zip(starts[:-1].tolist(), found, strict=True)]
+    rows = np.sort(np.concatenate(judged))
+    buildings = _make(
+        Buildings,
+        building_id=ids[order],
+        deepest=np.concatenate([part.deepest for part in found])[order],
+        dwellings=np.concatenate([part.dwellings for part in found])[order],
+        counts=np.concatenate([part.counts for part in found])[order],
+    )
+    return buildings, rows, [np.searchsorted(rows, mine) for mine in judged]
+
+
+def _scatter(found: Sequence[NDArray[Any]], places: Sequence[IntArray], count: int) -> NDArray[Any]:
+    """Return the lines of all parts in one matrix, laid out by column."""
+    whole = np.empty((count, found[0].shape[1]), dtype=found[0].dtype, order="F")
+    for lines, place in zip(found, places, strict=True):
+        whole[place] = lines
+    return whole
+
+
+def merge_parts(connection: Connection, settings: Settings, found: Sequence[PartResult]) -> RunResult:
+    """Return the result of a run from the results of its parts.
+
+    Parameters
+    ----------
+    connection
+        An open connection in the state the parts were computed from; reads only.
+    settings
+        Link distances and the city file.
+    found
+        One for each part.
+
+    Raises
+    ------
+    NothingLinked
+        No building of any part lies within the link distance of a street.
+    """
+    buildings, rows, places = _lay_together(found)
+    facility_id = _scatter([part.facility_id for part in found], places, rows.shape[0])
+    sites = fetch_columns(connection, "SELECT id FROM onemap.facility WHERE valid_to IS NULL ORDER BY id", ("id",))
+    site_id = whole_numbers(sites["id"])
+    pack = read_pack(city_file=settings.city_file)
+    study = Study(
+        settings=settings,
+        versions=fetch_versions(connection),
+        pack=pack,
+        profiles=read_profiles(),
+        streetscape=_make(Streetscape, made_from=list_sources(connection)),
+        buildings=buildings,
+        sites=_make(Sites, facility_id=site_id),
+        areas=fetch_areas(connection, within=NO_POLYGONS),
+    )
+    is_linked = _scatter([part.is_linked for part in found], places, rows.shape[0])
+    columns, people = _weigh(study, rows, found)
+    _check_linked(columns, is_linked, settings)
+    whole = add_up([part.census for part in found])
+    return RunResult(
+        study=study,
+        columns=columns,
+        rows=rows,
+        is_linked=is_linked,
+        reach_ms=_scatter([part.reach_ms for part in found], places, rows.shape[0]),
+        facility=np.where(facility_id >= 0, np.searchsorted(site_id, facility_id), -1).astype(np.int32),
+        radius_mm=_scatter([part.radius_mm for part in found], places, rows.shape[0]),
+        people=people,
+        network_counts={
+            "nodes": whole.nodes,
+            "edges": whole.edges,
+            "street_parts": whole.street_parts,
+            "largest_part_permille": round(whole.largest_share * 1000),
+            "gates_unattached": sum(part.gates_unattached for part in found),
+        },
+    )
+
+
+def _weigh(study: Study, rows: IntArray, found: Sequence[PartResult]) -> tuple[tuple[Column, ...], NDArray[np.int32]]:
+    """Return the columns with figures about the whole, and the people of each, shape (rows, columns)."""
+    counts = {name: column[rows] for name, column in study.buildings.people_columns().items()}
+    columns: list[Column] = []
+    people: list[IntArray] = []
+    for number, column in enumerate(found[0].columns):
+        weight, basis = weigh_people(counts, study.pack[column.type].demand_groups)
+        people.append(weight)
+        columns.append(
+            replace(
+                column,
+                people_basis=basis,
+                facilities=sum(int(part.facilities[number]) for part in found),
+                facilities_unlinked=sum(int(part.facilities_unlinked[number]) for part in found),
+            )
+        )
+    return tuple(columns), np.stack(people, axis=1).astype(np.int32)
+
+
+def _check_linked(columns: Sequence[Column], is_linked: NDArray[Any], settings: Settings) -> None:
+    for number, column in enumerate(columns):
+        if not is_linked[:, number].any():
+            raise NothingLinked(
+                f"no building of {is_linked.shape[0]} lies within {settings.link_max_m:g} m of a street open to "
+                f"profile {column.profile}",
+                hint="check that streets and buildings cover the same place and were loaded with the right datum",
+            )
+
+
+def choose_parts(homes: int, *, workers: int = 1) -> int:
+    """Return how many parts a run is cut into unless the caller says: some for every worker, none too large.
+
+    Parameters
+    ----------
+    homes
+        How many buildings there are.
+    workers
+        How many parts are computed at the same time.
+    """
+    return max(-(-homes // HOMES_PER_PART), 1 if workers == 1 else 2 * workers)
+
+
+def run_in_parts(  # noqa: PLR0913 - where, what, how many, by whom, and who watches
+    engine: Engine,
+    settings: Settings,
+    request: GapRequest,
+    *,
+    parts: int | None = None,
+    compute: Compute = compute_here,
+    workers: int = 1,
+    progress: Tell | None = None,
+) -> RunSummary:
+    """Compute a gap run part by part and store its result, equal to the last bit to that of one piece.
+
+    Parameters
+    ----------
+    engine
+        The database, as a role that may write.
+    settings
+        Link distances and the city file.
+    request
+        What to judge.
+    parts
+        Into how many parts to cut; None chooses by the number of buildings.
+    compute
+        Yields the number and result of each task in any order: here, or on other machines.
+    workers
+        How many parts `compute` works on at the same time.
+    progress
+        Called with the share done and what is being done.
+
+    Raises
+    ------
+    NotReady
+        Streets, buildings or facilities are not loaded.
+    NotFound, RequestError
+        The request names a type, profile or area that does not exist or cannot be judged.
+    NothingLinked
+        No building lies near any street.
+    Conflict
+        A part saw another state of the store than the others.
+    """
+    check_name(request.name)
+    started = time.perf_counter()
+    tell = progress or (lambda _share, _message: None)
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        tell(0.0, "cutting the study area into parts")
+        tasks = plan_parts(connection, settings, request, parts=parts, workers=workers)
+        found: list[PartResult | None] = [None] * len(tasks)
+        for done, (number, part) in enumerate(compute(tasks), 1):
+            found[number] = part
+            tell(0.05 + 0.8 * done / len(tasks), f"{done} of {len(tasks)} parts")
+        tell(0.85, "storing the result")
+        result = merge_parts(connection, settings, [part for part in found if part is not None])
+        _check_whole(connection, result)
+        summary = save_run(connection, result, request, duration_s=time.perf_counter() - started)
+    tell(1.0, "done")
+    return summary
+
+
+def plan_parts(
+    connection: Connection, settings: Settings, request: GapRequest, *, parts: int | None = None, workers: int = 1
+) -> list[PartTask]:
+    """Return the parts of a run, each holding about equally many buildings.
+
+    Parameters
+    ----------
+    connection
+        A connection in a repeatable-read transaction that stays open while the parts are computed.
+    settings
+        Link distances and the city file.
+    request
+        What to judge.
+    parts, workers
+        As in :func:`run_in_parts`.
+
+    Raises
+    ------
+    NotReady
+        Streets, buildings or facilities are not loaded.
+    """
+    source = DatabaseSource(connection)
+    homes = source.count_homes()
+    counted = source.count_types()
+    for is_there, layer in (
+        (source.find_any_street().shape[0], "streets"),
+        (homes, "buildings"),
+        (sum(counted.values()), "facilities"),
+    ):
+        if not is_there:
+            raise NotReady(f"no {layer} are loaded", hint=f"onemap load {layer} FILE")
+    rules = make_rules(source, settings, request)
+    state = read_state(connection)
+    cells = split_cells(*source.sample_homes(), choose_parts(homes, workers=workers) if parts is None else parts)
+    return [PartTask(settings, state, tuple(cell), rules) for cell in cells.tolist()]
+
+
+def _check_whole(connection: Connection, result: RunResult) -> None:
+    """Make sure that every building was computed in exactly one part."""
+    ids = result.study.buildings.building_id
+    if (np.diff(ids) == 0).any() or ids.shape[0] != DatabaseSource(connection).count_homes():
+        raise Conflict(
+            f"laying the parts of a run together: they hold {ids.shape[0]:,} buildings, the store "
+            f"{DatabaseSource(connection).count_homes():,}",
+            hint="run it again when nothing is being loaded",
+        )
