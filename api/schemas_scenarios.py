@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from api.schemas import Answer, Status, Text
+from geo.errors import RequestError
 from layers.scenario_edits import EDITS_MAX, NAME_MAX, VERTICES_MAX
 
 CAPACITY_MAX = 1e9
 CORNERS_OF_RING = 4
+BODY_DEPTH = 2
 
 
 def _check_position(value: list[float]) -> list[float]:
@@ -41,9 +45,9 @@ Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX, pattern=r"^[^\x00
 
 
 class Asked(BaseModel):
-    """Something asked for, with exactly these fields."""
+    """Something asked for, with exactly these fields; a text is no number."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Point(Asked):
@@ -162,18 +166,21 @@ EditIn = Annotated[
 Edits = Annotated[list[EditIn], Field(min_length=1, max_length=EDITS_MAX)]
 
 
-class ScenarioOrder(Asked):
-    """Edits on top of a run."""
-
-    run: Annotated[Text, Field(min_length=1, description="Id or name of a run, or `latest`")] = "latest"
-    name: Name | None = None
-    edits: Edits
-
-
 class EditsOrder(Asked):
     """One more batch of edits, undone as one."""
 
     edits: Edits
+
+    def plain(self) -> list[dict[str, Any]]:
+        """Return the edits as they are kept: without what nobody gave."""
+        return [edit.model_dump(exclude_none=True) for edit in self.edits]
+
+
+class ScenarioOrder(EditsOrder):
+    """Edits on top of a run."""
+
+    run: Annotated[Text, Field(min_length=1, description="Id or name of a run, or `latest`")] = "latest"
+    name: Name | None = None
 
 
 class ScenarioNaming(Asked):
@@ -378,3 +385,50 @@ class BuildingRows(Answer):
 
     rows: list[BuildingRow]
     next: str | None
+
+
+def name_part(location: Sequence[int | str]) -> str:
+    """Return where in a body a fault stands, as ``edits[3].geometry``: the field of the edit, not what is inside it."""
+    parts = [part for part in location if part != "body"]
+    if len(parts) < BODY_DEPTH or parts[0] != "edits":
+        return "".join(str(part) for part in parts[:1])
+    # behind the number stands the op by which the shape of the edit was chosen
+    field = [str(part) for part in parts[3:] if isinstance(part, str)][:1]
+    return f"edits[{parts[1]}]" + "".join(f".{name}" for name in field)
+
+
+def explain_body(fault: Mapping[str, Any]) -> RequestError:
+    """Return what is wrong in a body that does not fit.
+
+    Parameters
+    ----------
+    fault
+        The first fault as Pydantic tells it.
+    """
+    place = name_part(fault["loc"])
+    if place.endswith("]") and fault["type"].startswith("union_tag"):
+        place += ".op"
+    return RequestError(
+        f"Reading {place or 'the body'}: {fault['msg']}",
+        hint="The shapes of all edits are listed under /docs.",
+        parameter=place or "body",
+    )
+
+
+def read_edits_file(text: str) -> list[dict[str, Any]]:
+    """Return the edits of a JSON text: a list of edits, or an object that holds one as ``edits``.
+
+    Raises
+    ------
+    RequestError
+        The text is no JSON, or an edit has not the shape it must have.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise RequestError(f"Reading edits: the text is no JSON: {error}", parameter="edits") from error
+    edits = found.get("edits") if isinstance(found, dict) else found
+    try:
+        return EditsOrder.model_validate({"edits": edits}).plain()
+    except ValidationError as error:
+        raise explain_body(error.errors()[0]) from error

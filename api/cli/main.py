@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "layers": ("layers", "List what is loaded."),
     "quarantine": ("layers", "List or save the rows a load rejected, with reasons."),
     "gaps": ("gaps", "Find who lives farther than a walk from each kind of facility."),
+    "scenario": ("scenarios", "Try out facilities, streets, gates and paths that are not there yet."),
     "circle": ("maps", "Draw what can be reached from one place within some minutes."),
     "map": ("maps", "Save one page with a map, to share."),
     "standards": ("standards", "Show the standards pack and check a city's changes to it."),

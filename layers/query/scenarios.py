@@ -22,8 +22,9 @@ from sqlalchemy import (
 
 from geo.errors import NotFound
 from layers import tables
-from layers.export import Layout, TableColumn
+from layers.export import Layout, TableColumn, write_table
 from layers.network import fetch_barrier_names, fetch_versions
+from layers.query.exports import stream_rows
 from layers.query.features import geojson_of
 from layers.query.results import MS_PER_S, degrees
 from layers.run_store import AREA_FIGURES
@@ -31,6 +32,7 @@ from layers.scenario_tables import scenario, scenario_area, scenario_change, sce
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery
 
@@ -340,3 +342,31 @@ def build_scenario_edits(scenario_id: int) -> Select[Any]:
         .where(edit.scenario_id == scenario_id)
         .order_by(edit.number)
     )
+
+
+def export_scenario(conn: Connection, scenario_id: int, *, what: str, path: Path, bom: bool = False) -> int:
+    """Write what a scenario changes to a file and return the number of rows.
+
+    Parameters
+    ----------
+    conn
+        Where to read.
+    scenario_id
+        Which scenario.
+    what
+        ``buildings`` or ``areas``.
+    path
+        File to write; its ending chooses the format.
+    bom
+        Start a CSV with a byte order mark for Excel.
+
+    Raises
+    ------
+    NotFound
+        There is no such scenario.
+    """
+    fetch_scenario(conn, scenario_id)
+    statement = build_scenario_areas(scenario_id) if what == "areas" else build_scenario_buildings(scenario_id)
+    if what == "areas" and path.suffix.lower() in {".geojson", ".gpkg"}:
+        statement = with_outline(statement)
+    return write_table(stream_rows(conn, statement), path, layout=LAYOUTS[what], layer=what, bom=bom)
