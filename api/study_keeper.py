@@ -63,14 +63,15 @@ class StudyKeeper:
 
     def find_circles(self, *, lon: float, lat: float, minutes: Sequence[float], profile: str) -> Circles:
         """Return circles around a place; see :func:`layers.circle.find_circles`."""
-        from layers.circle import find_circles
+        from layers.circle import find_circles, prepare_circles
 
         with self.engine.connect() as connection:
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             study = self.load(connection)
             # profiles are linked on first use, which fills the study
             with self._lock:
-                return find_circles(connection, study, lon=lon, lat=lat, minutes=minutes, profile=profile)
+                prepare_circles(connection, study, profile=profile)
+            return find_circles(connection, study, lon=lon, lat=lat, minutes=minutes, profile=profile)
 
     def load(self, connection: Connection) -> Study:
         """Return the store as arrays, from memory where no layer has changed.

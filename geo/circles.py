@@ -17,19 +17,17 @@ import numpy.typing as npt
 import shapely
 
 from geo import circles_cut
+from geo.circles_near import NearIndex, link_place
 from geo.circles_outline import WIDTH_M, Parts, check_width, draw_parts
 from geo.errors import RequestError
 from geo.graph import find_residents_gates
-from geo.link import Entrances, Links, Ways, link_points
+from geo.link import Entrances, Links
 from geo.reach import Desk, Homes, Seeds, Walk, check_bound, seed_sites
 from geo.units import MS_PER_S, BoolArray, FloatArray, Int32Array, IntArray, ObjectArray
 from geo.walls import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_SEED_ROOM = 4096
-"""Most entrances of one place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +150,8 @@ class Surroundings:
         Edges by compound.
     is_gate_node, gate_node, gate_zone
         Which nodes have a residents' gate, shape (nodes,); these nodes ascending and the gates' compounds.
+    both_ways
+        Whether facilities are those that can be walked to from the place; else everything is as `walk` walks.
     """
 
     walk: Walk
@@ -164,6 +164,7 @@ class Surroundings:
     is_gate_node: BoolArray
     gate_node: Int32Array
     gate_zone: Int32Array
+    both_ways: bool
     desks: SimpleQueue[_CircleDesk] = field(default_factory=SimpleQueue)
 
     def take_desk(self) -> _CircleDesk:
@@ -173,7 +174,7 @@ class Surroundings:
         except Empty:
             edges = self.walk.network.edge_count
             return _CircleDesk(
-                Desk.make(self.walk, _SEED_ROOM), np.zeros(edges, dtype=np.int32), np.empty(edges, dtype=np.int32)
+                Desk.make(self.walk, 0), np.zeros(edges, dtype=np.int32), np.empty(edges, dtype=np.int32)
             )
 
     def find_zones(self, node: Int32Array) -> list[int]:
@@ -196,7 +197,7 @@ def _group(value: npt.NDArray[np.integer], count: int) -> tuple[IntArray, IntArr
     return ptr - ptr[0], order[ptr[0] :]
 
 
-def survey(walk: Walk, homes: Homes, entrances: Entrances) -> Surroundings:
+def survey(walk: Walk, homes: Homes, entrances: Entrances, *, both_ways: bool = True) -> Surroundings:
     """Return a walked network with homes and facilities by edge; keep it, every circle uses it.
 
     Parameters
@@ -207,8 +208,12 @@ def survey(walk: Walk, homes: Homes, entrances: Entrances) -> Surroundings:
         Homes of people.
     entrances
         Entrances of all facilities.
+    both_ways
+        Whether people walk to the place and facilities are walked to from it. False for vehicles: they set out from the
+        place, and `walk` is given reversed.
     """
     network = walk.network
+    is_same = not both_ways or walk.cost_ab is walk.cost_ba
     toward = _list_exits(walk)
     zone_ptr, zone_edge = _group(network.edge_zone, network.compound_id.shape[0])
     residents = np.flatnonzero(find_residents_gates(network))
@@ -221,12 +226,13 @@ def survey(walk: Walk, homes: Homes, entrances: Entrances) -> Surroundings:
         homes=_by_edge(walk, homes.links, np.arange(homes.links.edge.shape[0])),
         entrances=_by_edge(walk, entrances.links, entrances.facility),
         edges_toward=toward,
-        edges_away=toward if walk.cost_ab is walk.cost_ba else _list_exits(walk.reversed),
+        edges_away=toward if is_same else _list_exits(walk.reversed),
         zone_ptr=zone_ptr,
         zone_edge=zone_edge.astype(np.int32),
         is_gate_node=is_gate_node,
         gate_node=gate_node[order],
         gate_zone=np.concatenate([network.edge_zone[residents]] * 2)[order],
+        both_ways=both_ways,
     )
 
 
@@ -245,7 +251,7 @@ def _by_edge(walk: Walk, links: Links, owner: IntArray) -> _Points:
     return _Points(ptr, owner[row], links.place_mm[row], walk.off_ms(links.off_mm[row]))
 
 
-def find_place(point: shapely.Point, zone: int, *, ways: Ways) -> Place:
+def find_place(point: shapely.Point, zone: int, *, near: NearIndex) -> Place:
     """Return the place linked to the network.
 
     Parameters
@@ -254,19 +260,18 @@ def find_place(point: shapely.Point, zone: int, *, ways: Ways) -> Place:
         Point in the metric CRS.
     zone
         Compound number it lies in, -1 outside.
-    ways
-        What may be linked to.
+    near
+        What may be linked to, see :func:`geo.circles_near.index_ways`.
 
     Raises
     ------
     RequestError
         No way lies within the link distance.
     """
-    geometry = np.array([point], dtype=object)
-    links = link_points(geometry, np.array([zone], dtype=np.int32), ways=ways)
+    links = link_place(near, point, zone)
     if not links.is_linked[0]:
         raise RequestError(
-            f"drawing a circle: no street open to people on foot within {ways.max_link_m:g} m of the place",
+            f"drawing a circle: no street this profile may use within {near.ways.max_link_m:g} m of the place",
             hint="choose a place nearer to a street, or load the streets of this place",
             parameter="lon",
         )
@@ -320,7 +325,7 @@ def _search(surroundings: Surroundings, place: Place, bound_ms: int, desk: _Circ
             work.wipe_own(own)
     work.wipe(touched)
     toward = Ends(walk, *(np.concatenate(column) for column in zip(*found, strict=True)))
-    if place.zone == OUTSIDE and walk.cost_ab is walk.cost_ba:
+    if not surroundings.both_ways or (place.zone == OUTSIDE and walk.cost_ab is walk.cost_ba):
         return toward, Ends(walk, *public)
     outward = walk.reversed
     touched = work.search(outward, place.seed(outward), bound_ms)

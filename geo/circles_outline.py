@@ -232,14 +232,16 @@ def _find_rings(contours: _Contours, columns: int, cell_mm: int) -> _Rings:
 
 def _find_dropped(contours: _Contours, bounds: Int32Array) -> BoolArray:
     """Return which rings are noise: holes that are too small, and whatever stands in them."""
-    area = contours.ring_area_mm2
+    area, layer = contours.ring_area_mm2, contours.ring_layer
     dropped = (area < 0) & (area > -MIN_HOLE_M2 * MM_PER_M**2)
-    for hole in np.flatnonzero(dropped).tolist():
+    # what is drawn narrowly may stand in a hole that is dropped; at 30 m to each side nothing fits in
+    least = np.full(int(layer.max(initial=0)) + 1, np.inf)
+    np.minimum.at(least, layer[area > 0], area[area > 0])
+    for hole in np.flatnonzero(dropped & (-area > least[layer])).tolist():
         ring = contours.spot_xy[contours.knot_spot[bounds[hole] : bounds[hole + 1]]].astype(np.float64)
-        for island in np.flatnonzero(contours.ring_layer == contours.ring_layer[hole]).tolist():
+        for island in np.flatnonzero((layer == layer[hole]) & (np.abs(area) < -area[hole])).tolist():
             x, y = contours.spot_xy[contours.knot_spot[bounds[island]]].tolist()
-            if abs(area[island]) < -area[hole] and circles_simplify.holds(ring, x, y):
-                dropped[island] = True
+            dropped[island] |= circles_simplify.holds(ring, x, y)
     return dropped
 
 

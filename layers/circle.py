@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from geo.network import Network
     from layers.study import Study, Tread
 
 MAX_MINUTES = 60.0
@@ -134,16 +135,46 @@ def find_circles(  # noqa: PLR0913 - where from, how far, by whom, how wide
         There is no such profile.
     """
     _check(lon, lat, minutes)
-    if profile not in study.profiles:
-        raise NotFound(f"there is no profile {profile}", parameter="profile")
     scape = study.streetscape
-    tread = load_tread(connection, study, study.profiles[profile])
+    tread = prepare_circles(connection, study, profile=profile)
     point = project(np.array([shapely.Point(lon, lat)], dtype=object), scape.network.metric_crs)
-    place = find_place(point[0], int(scape.walls.find_zones(point)[0]), ways=tread.ways)
+    place = find_place(point[0], int(scape.walls.find_zones(point)[0]), near=tread.near)
     areas = draw_place(study, tread, place, minutes=minutes, width_m=width_m)
-    foot = scape.network.edge_line[int(place.links.edge[0])].interpolate(float(place.links.place_mm[0]) / MM_PER_M)
+    foot = _find_foot(scape.network, place)
     start = to_lonlat(np.array([foot], dtype=object), scape.network.metric_crs)[0]
     return Circles(start.x, start.y, float(place.links.off_mm[0]) / MM_PER_M, areas)
+
+
+def prepare_circles(connection: Connection, study: Study, *, profile: str) -> Tread:
+    """Return one profile with all that its circles need laid out, which the study keeps.
+
+    Parameters
+    ----------
+    connection
+        An open connection; reads only.
+    study
+        The store as arrays.
+    profile
+        Code of the profile.
+
+    Raises
+    ------
+    NotFound
+        There is no such profile.
+    """
+    if profile not in study.profiles:
+        raise NotFound(f"there is no profile {profile}", parameter="profile")
+    tread = load_tread(connection, study, study.profiles[profile])
+    # laid out by being asked for
+    _ = tread.surroundings, tread.near
+    return tread
+
+
+def _find_foot(network: Network, place: Place) -> shapely.Point:
+    """Return where the place meets the network."""
+    edge = int(place.links.edge[0])
+    line = shapely.LineString(network.geom_xy[network.geom_ptr[edge] : network.geom_ptr[edge + 1]])
+    return line.interpolate(float(place.links.place_mm[0]) / MM_PER_M)
 
 
 def draw_place(

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from geo.circles import Surroundings, survey
+from geo.circles_near import NearIndex, index_ways
 from geo.costs import WalkProfile, find_walkable
 from geo.driving_turns import Drive
 from geo.errors import RequestError
@@ -15,6 +16,7 @@ from geo.reach import Homes, Walk, prepare_walk
 from geo.units import NO_COST
 from layers.catalog import Pack, Profile, read_pack, read_profiles
 from layers.driving import load_drive
+from layers.ground import load_ground
 from layers.homes import Areas, Buildings, fetch_areas, load_buildings, load_home_links
 from layers.network import Streetscape, fetch_versions, load_streetscape
 from layers.sites import Sites, fetch_sites, load_entrances
@@ -41,7 +43,12 @@ class Tread:
         """Return what circles are drawn from, laid out once."""
         # a circle spreads from its place: a walk sets out there, and so does a vehicle, whose reach is its arrival
         walk = self.walk.reversed if isinstance(self.walk, Drive) else self.walk
-        return survey(walk, self.homes, self.entrances)
+        return survey(walk, self.homes, self.entrances, both_ways=walk is self.walk)
+
+    @cached_property
+    def near(self) -> NearIndex:
+        """Return the ways one may start from by cells of a grid, laid out once."""
+        return index_ways(self.ways)
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,9 @@ def make_walk_profile(profile: Profile) -> WalkProfile:
         steps=profile.steps,
         steps_factor=profile.steps_factor,
         needs_wheelchair=not profile.steps,
+        max_slope=profile.max_slope,
+        climb_factor=profile.climb_factor,
+        crossing_s=profile.crossing_s,
     )
 
 
@@ -163,6 +173,9 @@ def _load_walk(connection: Connection, study: Study, profile: Profile) -> tuple[
         drive, key = load_drive(connection, scape, profile, study.settings.cache_dir, within=study.within)
         return drive, (drive.cost_ab != NO_COST) | (drive.cost_ba != NO_COST), f"drive={key}"
     walker = make_walk_profile(profile)
+    ground, name = load_ground(connection, scape, study.settings.cache_dir, within=study.within)
     # profiles that may use the same edges link to the same places, whatever their pace
     kind = f"steps={walker.steps} wheels={walker.needs_wheelchair}"
-    return prepare_walk(scape.network, walker), find_walkable(scape.network, walker), kind
+    if ground is not None and walker.max_slope is not None:
+        kind += f" slope={walker.max_slope} ground={name}"
+    return prepare_walk(scape.network, walker, ground), find_walkable(scape.network, walker, ground), kind

@@ -9,13 +9,14 @@ import pytest
 import shapely
 
 from geo.circles import Circle, cut_parts, draw_circles, find_circle, find_place, survey
+from geo.circles_near import index_ways, link_place
 from geo.circles_outline import MIN_HOLE_M2
 from geo.errors import RequestError
-from geo.link import Entrances, link_sites
+from geo.link import Entrances, link_points, link_sites
 from geo.network import STEPS
 from geo.reach import Homes, Walk, prepare_walk
 from tests.geo.circle_oracle import check_counts, check_parts, grow_parts, time_places
-from tests.gridcity import PAPER, GridCity, objects, point
+from tests.gridcity import PAPER, GridCity, line, objects, point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ def circle_at(
         city, [point(0, 0), point(150, 50), point(400, 0)], [point(200, 0), point(150, 60)]
     )
     spot = objects([point(x, y)])
-    place = find_place(spot[0], int(city.walls_table().find_zones(spot)[0]), ways=city.ways(walk.network))
+    place = find_place(spot[0], int(city.walls_table().find_zones(spot)[0]), near=index_ways(city.ways(walk.network)))
     circle = find_circle(survey(walk, homes, entrances), place=place, bound_s=bound_s)
     drawn = draw_circles(circle, limits_s=[bound_s / 3, bound_s * 2 / 3, bound_s], width_m=width_m)
     return circle, list(drawn)
@@ -170,13 +171,33 @@ def test_more_ground_than_one_picture_holds_is_refused() -> None:
     assert caught.value.parameter == "minutes"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_one_place_links_where_many_places_would(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    city = random_city(rng)
+    city.barriers.append(line((0, 300), (800, 420)))
+    ways = city.ways(city.network())
+    spots = objects([point(*xy) for xy in rng.uniform(-400, 1_200, (300, 2))])
+    zone = city.walls_table().find_zones(spots)
+    links = link_points(spots, zone, ways=ways)
+    near = index_ways(ways)
+    assert 0 < links.is_linked.sum() < 300
+    for row, spot in enumerate(spots):
+        one = link_place(near, spot, int(zone[row]))
+        assert (one.edge[0], one.place_mm[0], one.off_mm[0]) == (
+            links.edge[row],
+            links.place_mm[row],
+            links.off_mm[row],
+        )
+
+
 def test_the_drawing_does_not_depend_on_street_order() -> None:
     city = GridCity.grid(5, 5)
     shapes = []
     for order in (np.arange(60), np.arange(60)[::-1]):
         network = city.network(order=order)
         walk = prepare_walk(network, PAPER)
-        place = find_place(point(210, 200), -1, ways=city.ways(network))
+        place = find_place(point(210, 200), -1, near=index_ways(city.ways(network)))
         none = link_sites(objects([]), np.empty(0, dtype=np.int32), ways=city.ways(network), gate_point=objects([]))
         circle = find_circle(survey(walk, city.link([point(0, 0)], network), none), place=place, bound_s=250)
         shapes.append(draw_circles(circle, limits_s=[250])[0])
@@ -225,7 +246,7 @@ def check_random_circle(seed: int) -> None:
     spots = [point(*xy) for xy in rng.uniform(-50, 830, (60, 2))]
     walk, homes, entrances = lay_out(city, spots[:40], [*spots[40:-1], spots[50].buffer(60, quad_segs=1)])
     zone = int(city.walls_table().find_zones(objects(spots[-1:]))[0])
-    place = find_place(spots[-1], zone, ways=city.ways(walk.network))
+    place = find_place(spots[-1], zone, near=index_ways(city.ways(walk.network)))
     bound_s = float(rng.uniform(30, 900))
     limits_s = [bound_s / 3, bound_s / 2, bound_s]
     circle = find_circle(survey(walk, homes, entrances), place=place, bound_s=bound_s)
