@@ -17,7 +17,7 @@ import numpy as np
 from geo.errors import RequestError
 from geo.network import CLOSED_ON_FOOT, NO_WHEELCHAIR, STEPS, Network
 from geo.slope import GRADE_UNIT
-from geo.units import MS_PER_S, NO_COST, BoolArray, IntArray, UInt32Array, to_pace_mm_s, walk_ms
+from geo.units import LONGEST_MS, MS_PER_S, NO_COST, BoolArray, IntArray, UInt32Array, to_pace_mm_s, walk_ms
 
 if TYPE_CHECKING:
     from geo.slope import Ground
@@ -160,7 +160,7 @@ def cost_edges(network: Network, profile: WalkProfile, ground: Ground | None = N
 
 
 def _finish(cost: IntArray, closed: BoolArray) -> UInt32Array:
-    return np.where(closed, NO_COST, np.minimum(cost, NO_COST - 1)).astype(np.uint32)
+    return np.where(closed, NO_COST, np.minimum(cost, LONGEST_MS)).astype(np.uint32)
 
 
 def _cost_climb(up_mm: IntArray, profile: WalkProfile) -> IntArray:

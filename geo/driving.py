@@ -22,7 +22,7 @@ import pandas as pd
 import shapely
 
 from geo.network import CONNECTOR
-from geo.units import MS_PER_S, NO_COST
+from geo.units import LONGEST_MS, MS_PER_S, NO_COST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -270,7 +270,7 @@ def cost_driving(
     speed = np.where(is_gate, gate_mm_s, roads.speed_mm_s[row])
     way = np.where(is_gate, 0, roads.one_way[row] * np.where(along, 1, -1))
     whole = np.maximum(speed, 1)
-    ms = np.minimum((network.edge_mm * MS_PER_S + whole // 2) // whole, NO_COST - 1)
+    ms = np.minimum((network.edge_mm * MS_PER_S + whole // 2) // whole, LONGEST_MS)
     forward = np.where((speed > 0) & (way >= 0), ms, NO_COST).astype(np.uint32)
     backward = np.where((speed > 0) & (way <= 0), ms, NO_COST).astype(np.uint32)
     return forward, backward

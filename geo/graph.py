@@ -8,11 +8,14 @@ a compound stand apart (:class:`GateArcs`), because only the homes inside may pa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from geo.network import Network
-from geo.units import NO_COST, BoolArray, Int32Array, IntArray, UInt32Array
+from geo.units import LONGEST_MS, NO_COST, BoolArray, Int32Array, IntArray, UInt32Array
+
+_SAMPLE = 4096
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Graph:
     arc_node
         Neighbour the walk comes from, shape (arcs,).
     arc_ms
-        Milliseconds to walk from that neighbour to the node whose row the arc stands in, shape (arcs,).
+        Milliseconds to walk from that neighbour to the node whose row the arc stands in, at most LONGEST_MS,
+        shape (arcs,).
     """
 
     first: Int32Array
@@ -44,6 +48,12 @@ class Graph:
     def arc_count(self) -> int:
         """Return how many arcs there is room for; some may belong to no row."""
         return int(self.arc_node.shape[0])
+
+    @cached_property
+    def typical_ms(self) -> int:
+        """Return the median milliseconds of some arcs, at least 1: how far a step leads, not a figure to show."""
+        some = self.arc_ms[:: max(self.arc_count // _SAMPLE, 1)]
+        return max(int(np.median(some)), 1) if some.size else 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ def build_graph(network: Network, cost_ab: UInt32Array, cost_ba: UInt32Array) ->
     keep = (arc_ms != NO_COST) & ~find_residents_gates(network)[edge] & (tail != network.adj_node)
     ends = np.cumsum(np.bincount(tail[keep], minlength=network.node_count)).astype(np.int32)
     first = np.concatenate([np.zeros(1, dtype=np.int32), ends[:-1]])
-    return Graph(first, ends, np.ascontiguousarray(network.adj_node[keep]), arc_ms[keep])
+    return Graph(first, ends, np.ascontiguousarray(network.adj_node[keep]), np.minimum(arc_ms[keep], LONGEST_MS))
 
 
 def build_gate_arcs(network: Network, cost_ab: UInt32Array, cost_ba: UInt32Array) -> GateArcs:

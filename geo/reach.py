@@ -10,25 +10,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from geo import search
-from geo.arrays import group_rows
 from geo.costs import WalkProfile, cost_edges
+from geo.desk import Desk
 from geo.errors import RequestError
-from geo.graph import GateArcs, Graph, build_gate_arcs, build_graph, find_residents_gates
+from geo.graph import GateArcs, Graph, build_gate_arcs, build_graph
 from geo.link import Entrances, Links
 from geo.network import Network
-from geo.search import FACILITY_BITS, FACILITY_MASK, NONE
+from geo.starts import Starts, lay_out_starts, read_starts
 from geo.units import MS_PER_S, NO_COST, Int32Array, IntArray, UInt32Array, walk_ms
-from geo.walls import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from geo.slope import Ground
+
+Found = TypeVar("Found")
 
 MAX_BOUND_S = 24 * 3600
 """Longest walk that may be searched for: a day."""
@@ -149,103 +149,46 @@ def lay_out_walk(network: Network, profile: WalkProfile, cost_ab: UInt32Array, c
     )
 
 
-@dataclass(slots=True)
-class Desk:
-    """Work arrays of one thread.
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """Where facilities of one type enter the network.
 
     Attributes
     ----------
-    label
-        Public labels, cost_ms << 32 | facility row; NONE everywhere between searches, shape (nodes,).
-    own
-        Labels that count for one compound alone, NONE everywhere between searches, shape (nodes,).
-    touched, own_touched
-        Nodes whose label the last search set, shape (nodes,).
+    node, ms, facility
+        Node, milliseconds from there to the facility, and its row, shape (s,).
+    site_edge, site_place_mm, site_off_ms, site_facility
+        Where facilities stand along edges, for homes on the same edge, shape (k,).
     """
-
-    label: IntArray
-    own: IntArray
-    touched: Int32Array
-    own_touched: Int32Array
-    heap_key: IntArray
-    heap_node: Int32Array
-
-    @classmethod
-    def make(cls, walk: Walk, seeds: int) -> Desk:
-        """Return arrays large enough for a search with that many seeds."""
-        nodes = walk.graph.node_count
-        room = walk.graph.arc_count + seeds + walk.gates.ms.shape[0] + 1
-        return cls(
-            np.full(nodes, NONE, dtype=np.int64),
-            np.full(nodes, NONE, dtype=np.int64),
-            np.empty(nodes, dtype=np.int32),
-            np.empty(nodes, dtype=np.int32),
-            np.empty(room, dtype=np.int64),
-            np.empty(room, dtype=np.int32),
-        )
-
-    def search(self, walk: Walk, seeds: Seeds, bound_ms: int) -> int:
-        """Fill the public labels and return how many nodes were touched; wipe them when they have been read."""
-        graph = walk.graph
-        return int(
-            search.search_public(
-                graph.first,
-                graph.last,
-                graph.arc_node,
-                graph.arc_ms,
-                seeds.node,
-                seeds.ms,
-                seeds.facility,
-                bound_ms,
-                self.label,
-                self.touched,
-                self.heap_key,
-                self.heap_node,
-            )
-        )
-
-    def search_compound(self, walk: Walk, zone: int, bound_ms: int) -> int:
-        """Fill the labels that count for the homes of one compound alone and return how many there are."""
-        graph, gates = walk.graph, walk.gates
-        mine = slice(gates.ptr[zone], gates.ptr[zone + 1])
-        return int(
-            search.search_compound(
-                graph.first,
-                graph.last,
-                graph.arc_node,
-                graph.arc_ms,
-                gates.from_node[mine],
-                gates.to_node[mine],
-                gates.ms[mine],
-                bound_ms,
-                self.label,
-                self.own,
-                self.own_touched,
-                self.heap_key,
-                self.heap_node,
-            )
-        )
-
-    def wipe(self, touched: int) -> None:
-        """Forget the public labels of the last search."""
-        search.wipe(self.label, self.touched, touched)
-
-    def wipe_own(self, touched: int) -> None:
-        """Forget the labels of the last compound."""
-        search.wipe(self.own, self.own_touched, touched)
-
-
-@dataclass(frozen=True, slots=True)
-class Seeds:
-    """Where facilities of one type enter the network."""
 
     node: Int32Array
     ms: IntArray
     facility: Int32Array
-    site_ptr: IntArray
+    site_edge: Int32Array
     site_place_mm: IntArray
     site_off_ms: IntArray
     site_facility: Int32Array
+
+
+def seed_nodes(node: Int32Array) -> Seeds:
+    """Return seeds that stand at nodes, at no cost, and nowhere along an edge; a facility is its place in the list.
+
+    Parameters
+    ----------
+    node
+        Nodes, shape (s,).
+    """
+    none, no_rows = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
+    count = node.shape[0]
+    return Seeds(
+        node.astype(np.int32),
+        np.zeros(count, dtype=np.int64),
+        np.arange(count, dtype=np.int32),
+        no_rows,
+        none,
+        none,
+        no_rows,
+    )
 
 
 def _part(cost: UInt32Array, place_mm: IntArray, length_mm: IntArray) -> IntArray:
@@ -254,8 +197,23 @@ def _part(cost: UInt32Array, place_mm: IntArray, length_mm: IntArray) -> IntArra
     return np.where(length_mm == 0, 0, (cost.astype(np.int64) * place_mm + whole // 2) // whole)
 
 
+def _find_entrances(entrances: Entrances, facility: Int32Array) -> IntArray:
+    """Return the rows of the entrances of some facilities."""
+    owner = entrances.facility
+    if owner.shape[0] > 1 and not (owner[1:] >= owner[:-1]).all():
+        return np.flatnonzero(np.isin(owner, facility))
+    wanted = np.unique(facility)
+    first, last = np.searchsorted(owner, wanted), np.searchsorted(owner, wanted, side="right")
+    counts = last - first
+    # the runs first[i]:last[i] one after the other
+    return np.repeat(last - np.cumsum(counts), counts) + np.arange(int(counts.sum()))
+
+
 def seed_sites(walk: Walk, entrances: Entrances, facility: Int32Array) -> Seeds:
     """Return the seeds of the given facilities.
+
+    Where several stand at one place of an edge only the nearest to the street counts, the lowest row among equals: no
+    walk could end at another.
 
     Parameters
     ----------
@@ -266,96 +224,58 @@ def seed_sites(walk: Walk, entrances: Entrances, facility: Int32Array) -> Seeds:
     facility
         Rows of the facilities to seed.
     """
-    mine = np.flatnonzero(np.isin(entrances.facility, facility))
-    network = walk.network
+    mine = _find_entrances(entrances, facility)
     owner = entrances.facility[mine].astype(np.int32)
-    edge = entrances.links.edge[mine].astype(np.int64)
+    edge = entrances.links.edge[mine]
     place = entrances.links.place_mm[mine]
     off_ms = walk.off_ms(entrances.links.off_mm[mine])
+    order = np.lexsort((owner, off_ms, place, edge))
+    edge, place = edge[order], place[order]
+    is_first = np.ones(order.shape[0], dtype=bool)
+    is_first[1:] = (edge[1:] != edge[:-1]) | (place[1:] != place[:-1])
+    order, edge, place = order[is_first], edge[is_first], place[is_first]
+    owner, off_ms = owner[order], off_ms[order]
+    network = walk.network
     length = network.edge_mm[edge]
+    cost_ab, cost_ba = walk.cost_ab[edge], walk.cost_ba[edge]
     # walking from an end of the edge to the entrance
-    from_a = off_ms + _part(walk.cost_ab[edge], place, length)
-    from_b = off_ms + _part(walk.cost_ba[edge], length - place, length)
+    from_a = off_ms + _part(cost_ab, place, length)
+    from_b = off_ms + _part(cost_ba, length - place, length)
     # a facility tied to a residents' gate stands inside: its outer end is passed with the gate's rule, not around it
-    outer_open = ~find_residents_gates(network)[edge] & (walk.cost_ab[edge] != NO_COST)
-    inner_open = walk.cost_ba[edge] != NO_COST
-    order = np.argsort(edge, kind="stable")
+    gate = network.edge_gate[edge]
+    outer_open = cost_ab != NO_COST
+    outer_open[gate >= 0] &= network.gate_open_to_all[gate[gate >= 0]]
+    inner_open = cost_ba != NO_COST
     return Seeds(
         node=np.concatenate([walk.seed_a[edge][outer_open], walk.seed_b[edge][inner_open]]),
         ms=np.concatenate([from_a[outer_open], from_b[inner_open]]),
         facility=np.concatenate([owner[outer_open], owner[inner_open]]),
-        site_ptr=np.searchsorted(edge[order], np.arange(network.edge_count + 1)).astype(np.int64),
-        site_place_mm=place[order],
-        site_off_ms=off_ms[order],
-        site_facility=owner[order],
+        site_edge=edge,
+        site_place_mm=place,
+        site_off_ms=off_ms,
+        site_facility=owner,
     )
 
 
-def search_homes(
-    walk: Walk,
-    homes: Homes,
-    seeds: Seeds,
-    bound_ms: int,
-    desk: Desk,
-    *,
-    seen: IntArray | None = None,
-) -> Reach:
+def search_homes(walk: Walk, homes: Homes | Starts, seeds: Seeds, bound_ms: int, desk: Desk) -> Reach:
     """Return the nearest of the seeded facilities for every home.
 
     Parameters
     ----------
     walk, homes, seeds
-        What is walked, from where, to what.
+        What is walked, from where, to what. Homes that are asked for often are best laid out once.
     bound_ms
         Longest walk of interest in milliseconds.
     desk
         Work arrays of this thread.
-    seen
-        Where given: lowered to the best label of each node, for homes of the compound the node lies in.
     """
-    network = walk.network
-    count = desk.search(walk, seeds, bound_ms)
-    if seen is not None:
-        np.minimum(seen, desk.label, out=seen)
-    answer = np.full(homes.zone.shape[0], NONE, dtype=np.int64)
-    home_off_ms = walk.off_ms(homes.links.off_mm)
-    for zone, rows in group_rows(homes.zone):
-        touched = 0
-        if zone != OUTSIDE:
-            touched = desk.search_compound(walk, zone, bound_ms)
-            if seen is not None:
-                mine = desk.own_touched[:touched]
-                mine = mine[network.node_zone[mine] == zone]
-                seen[mine] = np.minimum(seen[mine], desk.own[mine])
-        search.read_homes(
-            rows,
-            homes.links.edge,
-            homes.links.place_mm,
-            home_off_ms,
-            walk.exit_a,
-            walk.exit_b,
-            network.edge_mm,
-            walk.cost_ab,
-            walk.cost_ba,
-            desk.label,
-            desk.own,
-            seeds.site_ptr,
-            seeds.site_place_mm,
-            seeds.site_off_ms,
-            seeds.site_facility,
-            bound_ms,
-            answer,
-        )
-        desk.wipe_own(touched)
-    desk.wipe(count)
-    return _split_answer(answer)
-
-
-def _split_answer(answer: IntArray) -> Reach:
-    missing = answer == NONE
-    reach = answer >> FACILITY_BITS
-    facility = answer & FACILITY_MASK
-    return Reach(np.where(missing, -1, reach).astype(np.int32), np.where(missing, -1, facility).astype(np.int32))
+    starts = homes if isinstance(homes, Starts) else lay_out_starts(walk, homes)
+    count = starts.home_edge.shape[0]
+    reach = Reach(np.full(count, -1, dtype=np.int32), np.full(count, -1, dtype=np.int32))
+    touched = desk.search(walk, seeds, bound_ms)
+    read_starts(walk, starts, seeds, bound_ms, desk, reach)
+    desk.wipe(touched)
+    return reach
 
 
 def check_bound(bound_s: float) -> int:
@@ -377,6 +297,63 @@ def check_bound(bound_s: float) -> int:
             parameter="minutes",
         )
     return round(bound_s * MS_PER_S)
+
+
+def _search_each(
+    walk: Walk,
+    count: int,
+    threads: int,
+    search_one: Callable[[int, Desk], Found],
+    on_done: Callable[[int], None] | None,
+) -> list[Found]:
+    """Return what is found for each type; types are searched at the same time, each thread at a desk of its own."""
+    desks: SimpleQueue[Desk] = SimpleQueue()
+    for _ in range(threads):
+        desks.put(Desk.make(walk))
+
+    def take_desk(number: int) -> Found:
+        desk = desks.get()
+        try:
+            return search_one(number, desk)
+        finally:
+            desks.put(desk)
+
+    found: list[Found] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for one in pool.map(take_desk, range(count)):
+            found.append(one)
+            if on_done is not None:
+                on_done(len(found))
+    return found
+
+
+def find_labels(walk: Walk, seeds: Sequence[Seeds], *, bounds_ms: Sequence[int], threads: int = 1) -> list[IntArray]:
+    """Return the nearest facility of every node over ways anybody may walk, for several types.
+
+    Parameters
+    ----------
+    walk
+        The network as one profile walks it.
+    seeds
+        For each type where its facilities enter the network.
+    bounds_ms
+        For each type the longest walk of interest in milliseconds.
+    threads
+        Types searched at the same time; the answer does not depend on it.
+
+    Returns
+    -------
+    list of array
+        For each type cost_ms << 32 | facility, NONE beyond the bound, shape (nodes,).
+    """
+
+    def search_one(number: int, desk: Desk) -> IntArray:
+        touched = desk.search(walk, seeds[number], bounds_ms[number])
+        label = desk.label.copy()
+        desk.wipe(touched)
+        return label
+
+    return _search_each(walk, len(seeds), max(threads, 1), search_one, None)
 
 
 def find_reach(  # noqa: PLR0913 - what is walked, by whom, to what, how far, and who watches
@@ -419,22 +396,10 @@ def find_reach(  # noqa: PLR0913 - what is walked, by whom, to what, how far, an
         A bound is not above 0 and at most a day.
     """
     bounds = [check_bound(b) for b in bounds_s]
-    desks: SimpleQueue[Desk] = SimpleQueue()
-    for _ in range(max(threads, 1)):
-        desks.put(Desk.make(walk, 2 * entrances.facility.shape[0]))
+    starts = lay_out_starts(walk, homes)
 
-    def search_one(number: int) -> Reach:
-        desk = desks.get()
-        try:
-            seeds = seed_sites(walk, entrances, facilities[number])
-            return search_homes(walk, homes, seeds, bounds[number], desk)
-        finally:
-            desks.put(desk)
+    def search_one(number: int, desk: Desk) -> Reach:
+        seeds = seed_sites(walk, entrances, facilities[number])
+        return search_homes(walk, starts, seeds, bounds[number], desk)
 
-    found: list[Reach] = []
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
-        for reach in pool.map(search_one, range(len(facilities))):
-            found.append(reach)
-            if on_done is not None:
-                on_done(len(found))
-    return found
+    return _search_each(walk, len(facilities), max(threads, 1), search_one, on_done)

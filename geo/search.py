@@ -29,8 +29,15 @@ FACILITY_MASK = (1 << FACILITY_BITS) - 1
 _NO_COST = np.int64(0xFFFFFFFF)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _label(cost: Whole, facility: Whole) -> np.int64:
+@njit(cache=True, nogil=True)
+def make_label(cost: Whole, facility: Whole) -> np.int64:
+    """Return cost_ms << 32 | facility.
+
+    Parameters
+    ----------
+    cost, facility
+        Milliseconds and facility row.
+    """
     return (np.int64(cost) << 32) | np.int64(facility)
 
 
@@ -99,7 +106,7 @@ def _lower(label: IntArray, touched: Int32Array, count: int, node: int, key: np.
 
 
 @njit(cache=True, nogil=True)
-def search_public(
+def search_in_order(
     first: Int32Array,
     last: Int32Array,
     arc_node: Int32Array,
@@ -113,7 +120,10 @@ def search_public(
     heap_key: IntArray,
     heap_node: Int32Array,
 ) -> int:
-    """Fill `label` with the least (cost, facility) of every node over ways that anybody may walk.
+    """Fill `label` with the least (cost, facility) of every node, taking nodes up in the order of their labels.
+
+    The simplest search there is: what the quicker ones are held against, and what they turn to where a network is so
+    odd that they would go round in circles.
 
     Parameters
     ----------
@@ -141,7 +151,7 @@ def search_public(
     for s in range(seed_node.shape[0]):
         if seed_ms[s] > bound_ms:
             continue
-        key = _label(seed_ms[s], seed_facility[s])
+        key = make_label(seed_ms[s], seed_facility[s])
         node = seed_node[s]
         if key < label[node]:
             count = _lower(label, touched, count, node, key)
@@ -158,12 +168,52 @@ def search_public(
             reached = cost + np.int64(arc_ms[arc])
             if reached > bound_ms:
                 continue
-            better = _label(reached, facility)
+            better = make_label(reached, facility)
             neighbour = arc_node[arc]
             if better < label[neighbour]:
                 count = _lower(label, touched, count, neighbour, better)
                 size = _push(heap_key, heap_node, size, better, neighbour)
     return count
+
+
+_LOOK_FIRST = 64
+"""Nodes after which a compound's search looks whether it is done; then after twice as many, and so on."""
+
+
+@njit(cache=True, nogil=True)
+def _find_worst(nodes: Int32Array, label: IntArray, own: IntArray) -> np.int64:
+    """Return the largest label of some nodes."""
+    worst = np.int64(0)
+    for i in range(nodes.shape[0]):
+        worst = max(worst, min(label[nodes[i]], own[nodes[i]]))
+    return worst
+
+
+@njit(cache=True, nogil=True)
+def _pass_gates(
+    gate_from: Int32Array,
+    gate_to: Int32Array,
+    gate_ms: UInt32Array,
+    bound_ms: int,
+    label: IntArray,
+    own: IntArray,
+    touched: Int32Array,
+    count: int,
+    heap_key: IntArray,
+    heap_node: Int32Array,
+) -> tuple[int, int]:
+    """Carry labels through a compound's gates; return how many nodes are touched now and how many to go on from."""
+    size = 0
+    for g in range(gate_from.shape[0]):
+        key = min(label[gate_from[g]], own[gate_from[g]])
+        if key == NONE or (key >> 32) + np.int64(gate_ms[g]) > bound_ms:
+            continue
+        better = key + (np.int64(gate_ms[g]) << 32)
+        node = gate_to[g]
+        if better < min(label[node], own[node]):
+            count = _lower(own, touched, count, node, better)
+            size = _push(heap_key, heap_node, size, better, node)
+    return count, size
 
 
 @njit(cache=True, nogil=True)
@@ -176,6 +226,8 @@ def search_compound(
     gate_to: Int32Array,
     gate_ms: UInt32Array,
     bound_ms: int,
+    need_a: Int32Array,
+    need_b: Int32Array,
     label: IntArray,
     own: IntArray,
     touched: Int32Array,
@@ -187,9 +239,12 @@ def search_compound(
     Parameters
     ----------
     first, last, arc_node, arc_ms, bound_ms, heap_key, heap_node
-        As in :func:`search_public`.
+        As in :func:`search_in_order`.
     gate_from, gate_to, gate_ms
         The compound's own gates, see :class:`geo.graph.GateArcs`.
+    need_a, need_b
+        Nodes whose labels are wanted: the search ends when nothing better can come to them. Where both are empty it
+        goes on to the bound.
     label
         Public labels; not changed.
     own
@@ -203,37 +258,38 @@ def search_compound(
         How many entries of `touched` are filled.
     """
     count = 0
-    better_found = True
+    worst = NONE
+    taken = 0
+    look_at = _LOOK_FIRST if need_a.shape[0] else -1
     # a walk passes each gate at most once each way, so this ends after a few rounds
-    while better_found:
-        better_found = False
-        size = 0
-        for g in range(gate_from.shape[0]):
-            key = min(label[gate_from[g]], own[gate_from[g]])
-            if key == NONE or (key >> 32) + np.int64(gate_ms[g]) > bound_ms:
-                continue
-            better = key + (np.int64(gate_ms[g]) << 32)
-            node = gate_to[g]
-            if better < min(label[node], own[node]):
-                count = _lower(own, touched, count, node, better)
-                size = _push(heap_key, heap_node, size, better, node)
-                better_found = True
+    while True:
+        count, size = _pass_gates(
+            gate_from, gate_to, gate_ms, bound_ms, label, own, touched, count, heap_key, heap_node
+        )
+        if size == 0:
+            return count
         while size > 0:
             key = heap_key[0]
             node = heap_node[0]
             size = _pop(heap_key, heap_node, size)
+            if key > worst:
+                break
             if key != own[node]:
                 continue
+            taken += 1
+            if taken == look_at:
+                look_at *= 2
+                worst = max(_find_worst(need_a, label, own), _find_worst(need_b, label, own))
+                worst = max(worst, _find_worst(gate_from, label, own))
             cost = key >> 32
             facility = key & 0xFFFFFFFF
             for arc in range(first[node], last[node]):
                 reached = cost + np.int64(arc_ms[arc])
-                better = _label(reached, facility)
+                better = make_label(reached, facility)
                 neighbour = arc_node[arc]
                 if reached <= bound_ms and better < min(label[neighbour], own[neighbour]):
                     count = _lower(own, touched, count, neighbour, better)
                     size = _push(heap_key, heap_node, size, better, neighbour)
-    return count
 
 
 @njit(cache=True, nogil=True)
@@ -251,71 +307,3 @@ def wipe(label: IntArray, touched: Int32Array, count: int) -> None:
     """
     for i in range(count):
         label[touched[i]] = NONE
-
-
-@njit(cache=True, nogil=True)
-def read_homes(
-    rows: Int32Array,
-    home_edge: Int32Array,
-    home_place_mm: IntArray,
-    home_off_ms: IntArray,
-    exit_a: Int32Array,
-    exit_b: Int32Array,
-    edge_mm: IntArray,
-    cost_ab: UInt32Array,
-    cost_ba: UInt32Array,
-    label: IntArray,
-    own: IntArray,
-    site_ptr: IntArray,
-    site_place_mm: IntArray,
-    site_off_ms: IntArray,
-    site_facility: Int32Array,
-    bound_ms: int,
-    answer: IntArray,
-) -> None:
-    """Fill the answer of each home in `rows` from the labels at both ends of its edge and the sites along it.
-
-    Parameters
-    ----------
-    rows
-        Homes to answer.
-    home_edge, home_place_mm, home_off_ms
-        Links of all homes; edge -1 is unlinked.
-    exit_a, exit_b, edge_mm, cost_ab, cost_ba
-        The nodes whose labels count at both ends of each edge, lengths, and costs both ways.
-    label, own
-        Public labels and those of the homes' compound.
-    site_ptr, site_place_mm, site_off_ms, site_facility
-        Entrances of facilities by edge: those of edge e stand at ``site_ptr[e]:site_ptr[e + 1]``.
-    bound_ms
-        Longest walk of interest.
-    answer
-        cost << 32 | facility of each home, NONE where there is none, shape (homes,).
-    """
-    for r in range(rows.shape[0]):
-        home = rows[r]
-        edge = home_edge[home]
-        if edge < 0:
-            continue
-        place = home_place_mm[home]
-        length = edge_mm[edge]
-        best = NONE
-        for end in range(2):
-            node = exit_a[edge] if end == 0 else exit_b[edge]
-            walked = place if end == 0 else length - place
-            cost = cost_ba[edge] if end == 0 else cost_ab[edge]
-            key = min(label[node], own[node])
-            if key == NONE or cost == _NO_COST:
-                continue
-            total = (key >> 32) + part_ms(cost, walked, length) + home_off_ms[home]
-            if total <= bound_ms:
-                best = min(best, _label(total, key & 0xFFFFFFFF))
-        for site in range(site_ptr[edge], site_ptr[edge + 1]):
-            along = site_place_mm[site] - place
-            cost = cost_ab[edge] if along >= 0 else cost_ba[edge]
-            if cost == _NO_COST:
-                continue
-            total = part_ms(cost, abs(along), length) + site_off_ms[site] + home_off_ms[home]
-            if total <= bound_ms:
-                best = min(best, _label(total, site_facility[site]))
-        answer[home] = best

@@ -21,6 +21,9 @@ MS_PER_S = 1000
 NO_COST = int(np.iinfo(np.uint32).max)
 """A walking cost no one can pay: the way is closed, or nothing is within the bound."""
 
+LONGEST_MS = 2**30
+"""Cost of an arc at most: longer than any bound, and short enough to be added to a label without leaving 64 bits."""
+
 
 def to_mm(metres: FloatArray) -> IntArray:
     """Return whole millimetres, halves to the even neighbour.
