@@ -1,0 +1,515 @@
+"""One type after an edit: its labels are repaired, and only homes at labels that changed are read again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from geo import repair
+from geo.patch_index import spread_ranges
+from geo.search import FACILITY_BITS, FACILITY_MASK, NONE
+from geo.units import NO_COST, BoolArray, Int32Array, IntArray, UInt32Array
+from geo.whatif_radius import Measured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from geo.link import Entrances, Links
+    from geo.patch_ground import Arcs, Ground
+
+
+@dataclass(frozen=True)
+class SitesOn:
+    """Entrances of one type's facilities, by edge, and the labels they start.
+
+    Attributes
+    ----------
+    edge, mm, off_ms, facility
+        Where each entrance stands, what it costs to leave the street there, and whose it is, shape (k,).
+    seed_node, seed_key, seed_facility
+        Nodes with the labels that facilities start there, shape (s,).
+    """
+
+    edge: Int32Array
+    mm: IntArray
+    off_ms: IntArray
+    facility: Int32Array
+    seed_node: Int32Array
+    seed_key: IntArray
+    seed_facility: Int32Array
+
+
+def _part(cost: UInt32Array, place_mm: IntArray, length_mm: IntArray) -> IntArray:
+    """Return :func:`geo.search.part_ms` for arrays."""
+    whole = np.maximum(length_mm, 1)
+    return np.where(length_mm == 0, 0, (cost.astype(np.int64) * place_mm + whole // 2) // whole)
+
+
+def lay_sites(ground: Ground, entrances: Entrances, facility: Int32Array, off_ms: IntArray, bound_ms: int) -> SitesOn:
+    """Return the entrances of some facilities as they stand on the streets now.
+
+    Parameters
+    ----------
+    ground
+        The walk as it is.
+    entrances
+        Entrances of all facilities.
+    facility
+        Rows of the facilities wanted.
+    off_ms
+        What it costs to leave the street at each of the entrances.
+    bound_ms
+        Longest walk of interest; labels beyond it are never started.
+    """
+    mine = np.flatnonzero(np.isin(entrances.facility, facility))
+    mine = mine[np.argsort(entrances.links.edge[mine], kind="stable")]
+    edge = entrances.links.edge[mine].astype(np.int64)
+    owner = entrances.facility[mine].astype(np.int64)
+    place, off = entrances.links.place_mm[mine], off_ms[mine]
+    length = ground["edge_mm"][edge]
+    ab, ba = ground["cost_ab"][edge], ground["cost_ba"][edge]
+    # as geo.reach.seed_sites: behind a residents' gate nothing starts outside
+    outer = (ground["is_residents"][edge] == 0) & (ab != NO_COST)
+    inner = ba != NO_COST
+    ms = np.concatenate([(off + _part(ab, place, length))[outer], (off + _part(ba, length - place, length))[inner]])
+    node = np.concatenate([ground.seed_a[edge][outer], ground.seed_b[edge][inner]])
+    whose = np.concatenate([owner[outer], owner[inner]])
+    near = ms <= bound_ms
+    return SitesOn(
+        edge=edge.astype(np.int32),
+        mm=place,
+        off_ms=off,
+        facility=owner.astype(np.int32),
+        seed_node=node[near].astype(np.int32),
+        seed_key=(ms[near] << FACILITY_BITS) | whose[near],
+        seed_facility=whose[near].astype(np.int32),
+    )
+
+
+def _swap(before: SitesOn, without: IntArray, new: SitesOn) -> SitesOn:
+    """Return the entrances without those of some facilities and with new ones."""
+    keep, seeds = np.isin(before.facility, without, invert=True), np.isin(before.seed_facility, without, invert=True)
+    edge = np.concatenate([before.edge[keep], new.edge])
+    order = np.argsort(edge, kind="stable")
+    return SitesOn(
+        edge=edge[order],
+        mm=np.concatenate([before.mm[keep], new.mm])[order],
+        off_ms=np.concatenate([before.off_ms[keep], new.off_ms])[order],
+        facility=np.concatenate([before.facility[keep], new.facility])[order],
+        seed_node=np.concatenate([before.seed_node[seeds], new.seed_node]),
+        seed_key=np.concatenate([before.seed_key[seeds], new.seed_key]),
+        seed_facility=np.concatenate([before.seed_facility[seeds], new.seed_facility]),
+    )
+
+
+@dataclass(frozen=True)
+class ColumnStep:
+    """One type in one state.
+
+    Attributes
+    ----------
+    sites
+        Its entrances.
+    node, old, new
+        Labels that the step changed, and from what to what.
+    leaks
+        For each compound whose own labels lead out of it, the nodes outside they lead to; None where nobody asked yet.
+    rows, key
+        Homes whose answer is not the base's, ascending, and cost_ms << 32 | facility, NONE for none; cumulative.
+    measured
+        Straight distances that are not the base's; cumulative.
+    """
+
+    sites: SitesOn
+    node: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    old: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    new: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    leaks: Mapping[int, IntArray] | None = None
+    rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    key: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    measured: Measured = field(default_factory=Measured)
+
+
+class Bench:
+    """Work arrays of one thread."""
+
+    def __init__(self) -> None:
+        self.mark = np.zeros(0, dtype=np.uint8)
+        self.own = np.full(0, NONE, dtype=np.int64)
+        self.touched = np.empty(0, dtype=np.int32)
+        self.old = np.empty(0, dtype=np.int64)
+        self.heap_key = np.empty(0, dtype=np.int64)
+        self.heap_node = np.empty(0, dtype=np.int32)
+        self.edge_mark = np.zeros(0, dtype=np.uint8)
+        self.edges = np.empty(0, dtype=np.int32)
+
+    def make_room(self, ground: Ground, seeds: int) -> None:
+        """Grow to what a search on the walk as it is can need."""
+        nodes, edges, queue = ground.counts["nodes"], ground.counts["edges"], ground.room() + seeds
+        if self.mark.shape[0] < nodes:
+            size = nodes + nodes // 8 + 64
+            self.mark = np.zeros(size, dtype=np.uint8)
+            self.own = np.full(size, NONE, dtype=np.int64)
+            self.touched = np.empty(size, dtype=np.int32)
+            self.old = np.empty(size, dtype=np.int64)
+        if self.edge_mark.shape[0] < edges:
+            self.edge_mark = np.zeros(edges + edges // 8 + 64, dtype=np.uint8)
+            self.edges = np.empty(edges + edges // 8 + 64, dtype=np.int32)
+        if self.heap_key.shape[0] < queue:
+            self.heap_key = np.empty(queue + queue // 8, dtype=np.int64)
+            self.heap_node = np.empty(queue + queue // 8, dtype=np.int32)
+
+    def repair(
+        self, ground: Ground, label: IntArray, gone: tuple[Int32Array, IntArray], arcs: tuple[Arcs, Arcs],
+        sites: SitesOn, bound_ms: int,
+    ) -> int:  # fmt: skip
+        """Put labels right; the nodes whose label changed stand in `touched`, what they had in `old`."""
+        self.make_room(ground, sites.seed_node.shape[0] + arcs[1].source.shape[0])
+        count = repair.repair_public(
+            ground["first"],
+            ground["last"],
+            ground["arc_node"],
+            ground["arc_ms"],
+            ground["pull_first"],
+            ground["pull_last"],
+            ground["pull_node"],
+            ground["pull_ms"],
+            gone[0],
+            gone[1],
+            arcs[0].source,
+            arcs[0].target,
+            arcs[0].ms,
+            arcs[1].source,
+            arcs[1].target,
+            arcs[1].ms,
+            sites.seed_node,
+            sites.seed_key,
+            bound_ms,
+            label,
+            self.mark,
+            self.touched,
+            self.old,
+            self.heap_key,
+            self.heap_node,
+        )
+        return int(repair.keep_changed(label, self.touched, self.old, count))
+
+    def find_edges(self, ground: Ground, count: int, zones: int) -> tuple[IntArray, IntArray]:
+        """Return the public edges and the compounds at the first touched nodes."""
+        zone_mark = np.zeros(zones, dtype=np.uint8)
+        found = repair.find_edges_at(
+            self.touched,
+            count,
+            ground["row_first"],
+            ground["row_last"],
+            ground["row_edge"],
+            ground["edge_zone"],
+            self.edge_mark,
+            zone_mark,
+            self.edges,
+        )
+        return self.edges[:found].astype(np.int64), np.flatnonzero(zone_mark)
+
+    def search_own(self, ground: Ground, label: IntArray, zone: int, bound_ms: int) -> int:
+        """Fill `own` with the labels that count for one compound; its nodes stand in `touched`."""
+        gate_from, gate_to, gate_ms = ground.gates_of(zone)
+        return int(
+            repair.search_own(
+                ground["first"],
+                ground["last"],
+                ground["arc_node"],
+                ground["arc_ms"],
+                gate_from,
+                gate_to,
+                gate_ms,
+                bound_ms,
+                label,
+                self.own,
+                self.touched,
+                self.heap_key,
+                self.heap_node,
+            )
+        )
+
+    def find_leaks(self, ground: Ground, zone: int, count: int) -> IntArray:
+        """Return those of the first touched nodes from which ways outside the compound lead on."""
+        node = self.touched[:count].astype(np.int64)
+        first = ground["row_first"][node]
+        place, of = spread_ranges(first, ground["row_last"][node])
+        out = ground["edge_zone"][ground["row_edge"][place]] != zone
+        outside: IntArray = node[np.unique(of[out])]
+        return outside
+
+    def wipe(self, count: int) -> None:
+        """Forget the labels of the last compound."""
+        repair.empty(self.own, self.touched, count)
+
+
+@dataclass(frozen=True)
+class LinkTable:
+    """Links of homes in the order their edges have, with their rows and compounds."""
+
+    row: IntArray
+    zone: Int32Array
+    edge: Int32Array
+    mm: IntArray
+    off_ms: IntArray
+
+
+def make_table(rows: IntArray, zone: Int32Array, links: Links, off_ms: IntArray) -> LinkTable:
+    """Return links as a table of their own.
+
+    Parameters
+    ----------
+    rows
+        Rows of the homes, shape (k,).
+    zone
+        Compound number of all homes.
+    links, off_ms
+        The links of these homes and what it costs to reach the street, shape (k,).
+    """
+    return LinkTable(
+        rows,
+        np.asarray(zone[rows]),
+        np.ascontiguousarray(links.edge, dtype=np.int32),
+        np.ascontiguousarray(links.place_mm),
+        off_ms,
+    )
+
+
+@dataclass(frozen=True)
+class Census:
+    """The homes as a column reads them: those linked as in the base by edge and by compound, and the others.
+
+    Attributes
+    ----------
+    table, edge_ptr
+        All homes as the base links them: those of edge ``e`` stand at ``edge_ptr[e]:edge_ptr[e + 1]``.
+    zone_place, zone_ptr
+        Places in the table of the homes of each compound.
+    moved
+        Homes that are linked otherwise now.
+    """
+
+    table: LinkTable
+    edge_ptr: Int32Array
+    zone_place: Int32Array
+    zone_ptr: IntArray
+    moved: LinkTable
+
+    def places_of(self, zone: int) -> Int32Array:
+        """Return the places of the homes of a compound."""
+        return self.zone_place[self.zone_ptr[zone] : self.zone_ptr[zone + 1]]
+
+    def places_on(self, edges: IntArray) -> Int32Array:
+        """Return the places of the homes outside compounds on some edges."""
+        known = edges[edges < self.edge_ptr.shape[0] - 1]
+        place, _ = spread_ranges(self.edge_ptr[known].astype(np.int64), self.edge_ptr[known + 1].astype(np.int64))
+        return place.astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one step changes for one column.
+
+    Attributes
+    ----------
+    without
+        Facilities whose entrances are not what they were, or are gone.
+    new
+        Their entrances now.
+    gone, came
+        Ways a label could go before, and can go now.
+    edges
+        Edges whose homes must be read again whatever the labels.
+    zones
+        Compounds that must be read again.
+    """
+
+    without: IntArray
+    new: SitesOn
+    gone: Arcs
+    came: Arcs
+    edges: IntArray
+    zones: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What homes are read with: the walk as it is, work arrays, the public labels of one column and its bound."""
+
+    ground: Ground
+    bench: Bench
+    label: IntArray
+    bound_ms: int
+
+    def read(self, table: LinkTable, place: Int32Array, sites: SitesOn) -> IntArray:
+        """Return the answers of homes at some places of a table, own labels of their compound included."""
+        answer = np.empty(place.shape[0], dtype=np.int64)
+        ground = self.ground
+        repair.read_links(
+            place,
+            table.edge,
+            table.mm,
+            table.off_ms,
+            ground["exit_a"],
+            ground["exit_b"],
+            ground["edge_mm"],
+            ground["cost_ab"],
+            ground["cost_ba"],
+            self.label,
+            self.bench.own,
+            sites.edge,
+            sites.mm,
+            sites.off_ms,
+            sites.facility,
+            self.bound_ms,
+            answer,
+        )
+        return answer
+
+
+def search_leaks(reader: Reader, zones: int) -> dict[int, IntArray]:
+    """Return for each compound whose own labels lead out of it the nodes they lead to.
+
+    Parameters
+    ----------
+    reader
+        The walk and labels as they are.
+    zones
+        How many compounds there are.
+    """
+    ground, bench = reader.ground, reader.bench
+    bench.make_room(ground, 0)
+    leaks = {}
+    for zone in range(zones):
+        count = bench.search_own(ground, reader.label, zone, reader.bound_ms)
+        out = bench.find_leaks(ground, zone, count)
+        bench.wipe(count)
+        if out.size:
+            leaks[zone] = out
+    return leaks
+
+
+def _find_zones(task: Task, leaks: Mapping[int, IntArray] | None, nodes: int) -> set[int]:
+    """Return the compounds whose own labels go over ways that changed."""
+    zones = set(task.zones)
+    tails = np.concatenate([task.gone.source, task.came.source])
+    if leaks and tails.size:
+        is_tail = np.zeros(nodes, dtype=bool)
+        is_tail[tails] = True
+        zones |= {zone for zone, node in leaks.items() if bool(is_tail[node].any())}
+    return zones
+
+
+@dataclass(frozen=True)
+class _Reading:
+    rows: list[IntArray]
+    key: list[IntArray]
+
+    def add(self, rows: IntArray, key: IntArray) -> None:
+        self.rows.append(rows)
+        self.key.append(key)
+
+
+def _read_zones(
+    reader: Reader, census: Census, sites: SitesOn, zones: set[int], reading: _Reading
+) -> dict[int, IntArray]:
+    """Read the homes of some compounds and return where their own labels lead out of them."""
+    ground, bench = reader.ground, reader.bench
+    leaks = {}
+    for zone in sorted(zones):
+        found = bench.search_own(ground, reader.label, zone, reader.bound_ms)
+        place = census.places_of(zone)
+        reading.add(census.table.row[place], reader.read(census.table, place, sites))
+        place = np.flatnonzero(census.moved.zone == zone).astype(np.int32)
+        reading.add(census.moved.row[place], reader.read(census.moved, place, sites))
+        leaks[zone] = bench.find_leaks(ground, zone, found)
+        bench.wipe(found)
+    return leaks
+
+
+def solve(
+    reader: Reader, before: ColumnStep, census: Census, task: Task, *, base: Callable[[IntArray], IntArray]
+) -> ColumnStep:
+    """Return one column after a step; the reader's labels are put right in place.
+
+    Parameters
+    ----------
+    reader
+        The walk as it is now and the public labels before.
+    before
+        The column before.
+    census
+        The homes as they are linked now.
+    task
+        What the step changes.
+    base
+        Gives the answers of some homes in the base.
+    """
+    ground, bench, label = reader.ground, reader.bench, reader.label
+    mine = np.isin(before.sites.seed_facility, task.without)
+    sites = _swap(before.sites, task.without, task.new)
+    gone = (before.sites.seed_node[mine], before.sites.seed_key[mine])
+    count = bench.repair(ground, label, gone, (task.gone, task.came), sites, reader.bound_ms)
+    node, old = bench.touched[:count].astype(np.int64), bench.old[:count].copy()
+    was_on = before.sites.edge[np.isin(before.sites.facility, task.without)].astype(np.int64)
+    edges, near = bench.find_edges(ground, count, census.zone_ptr.shape[0] - 1)
+    forced = np.concatenate([task.edges, was_on, task.new.edge.astype(np.int64)])
+    forced_zone = ground["edge_zone"][forced]
+    edges = np.union1d(edges, forced[forced_zone < 0]).astype(np.int64)
+    zones = _find_zones(task, before.leaks, ground.counts["nodes"])
+    zones |= set(near.tolist()) | set(np.unique(forced_zone[forced_zone >= 0]).tolist())
+    reading = _Reading([], [])
+    place = census.places_on(edges)
+    reading.add(census.table.row[place], reader.read(census.table, place, sites))
+    place = np.flatnonzero(census.moved.zone < 0).astype(np.int32)
+    reading.add(census.moved.row[place], reader.read(census.moved, place, sites))
+    out = _read_zones(reader, census, sites, zones, reading)
+    leaks = None
+    if before.leaks is not None:
+        leaks = {zone: nodes for zone, nodes in {**before.leaks, **out}.items() if nodes.size}
+    rows, key = _merge(before, reading, base)
+    return ColumnStep(sites, node, old, label[node], leaks, rows, key, before.measured)
+
+
+def _merge(before: ColumnStep, reading: _Reading, base: Callable[[IntArray], IntArray]) -> tuple[IntArray, IntArray]:
+    """Return the homes whose answer is not the base's: of several readings of a home the last one counts."""
+    rows, key = np.concatenate([before.rows, *reading.rows]), np.concatenate([before.key, *reading.key])
+    order = np.argsort(rows, kind="stable")
+    rows, key = rows[order], key[order]
+    last = np.ones(rows.shape[0], dtype=bool)
+    last[:-1] = rows[1:] != rows[:-1]
+    rows, key = rows[last], key[last]
+    differs = key != base(rows)
+    return rows[differs], key[differs]
+
+
+def to_keys(reach_ms: npt.NDArray[np.integer], facility: npt.NDArray[np.integer]) -> IntArray:
+    """Return answers as labels.
+
+    Parameters
+    ----------
+    reach_ms, facility
+        Answers of homes, -1 for none, shape (n,).
+    """
+    key = (reach_ms.astype(np.int64) << FACILITY_BITS) | facility.astype(np.int64)
+    return np.where(reach_ms < 0, NONE, key)
+
+
+def to_answers(key: IntArray) -> tuple[Int32Array, Int32Array]:
+    """Return labels as milliseconds and facility rows, -1 for none.
+
+    Parameters
+    ----------
+    key
+        Labels, shape (n,).
+    """
+    none: BoolArray = key == NONE
+    return (
+        np.where(none, -1, key >> FACILITY_BITS).astype(np.int32),
+        np.where(none, -1, key & FACILITY_MASK).astype(np.int32),
+    )
