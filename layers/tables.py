@@ -283,6 +283,33 @@ resident_group = Table(
     Column("population_ids", ARRAY(BigInteger)),
 )
 
+# an elevation grid: one row a file, its heights in parts
+elevation = _layer_table(
+    "elevation",
+    _geometry("POLYGON"),
+    # what the grid's own coordinates are
+    Column("crs", Text, nullable=False),
+    # x and y of a cell's corner from column and row, in the order of GDAL's affine transform a b c d e f
+    Column("transform", ARRAY(Float), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    # size of a cell on the ground: where grids overlap the finest counts
+    Column("cell_m", Float, nullable=False),
+    Column("lowest_m", Float),
+    Column("highest_m", Float),
+)
+
+elevation_part = Table(
+    "elevation_part",
+    metadata,
+    Column("elevation_id", BigInteger, ForeignKey("elevation.id", ondelete="CASCADE"), primary_key=True),
+    # row and column of the grid at which the part begins
+    Column("top", Integer, primary_key=True),
+    Column("left", Integer, primary_key=True),
+    # compressed: rows and columns, then whole millimetres row by row; the last row and column are the neighbour's first
+    Column("heights", LargeBinary, nullable=False),
+)
+
 facility_type = Table(
     "facility_type",
     metadata,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from layers.load_options import Join, LoadOptions, LoadReport, Progress
     from layers.settings import Settings
 
-OSM, REFERENCE = "osm", "reference"
+OSM, REFERENCE, ELEVATION = "osm", "reference", "elevation"
 
 
 @click.command("load")
@@ -57,6 +57,7 @@ def load(settings: Settings, *, layer: str, names: Sequence[str], as_json: bool,
     """Load FILE into LAYER: areas, compounds, gates, buildings, population, facilities, incidents or streets.
 
     GeoPackage, GeoJSON, TopoJSON, Shapefile, GeoParquet, GeoTIFF (population), CSV and XLSX with lon and lat or WKT.
+    An elevation grid (GeoTIFF, or .asc with --datum EPSG:n; heights in metres) makes slopes count in every walk.
     Columns are found by their usual Chinese and English names; what was found is printed. Rows that cannot be kept go
     to the quarantine with line and reason. The same file twice changes nothing; a load that fails or is interrupted
     changes nothing.
@@ -72,6 +73,7 @@ def load(settings: Settings, *, layer: str, names: Sequence[str], as_json: bool,
       onemap load osm city.osm.pbf --bbox 114.2,30.5,114.5,30.7
       onemap load reference flood-zones 内涝.shp --title 内涝区
       onemap load reference river river.geojson --barrier
+      onemap load elevation heights.tif
 
     \b
     A second table, for example tax records that know what a parcel is used for:
@@ -129,11 +131,14 @@ class Work:
     def load_file(self, file: Path, progress: Progress) -> list[LoadReport]:
         """Load one file and return one report a layer."""
         from layers.catalog import read_pack
+        from layers.elevation import load_elevation
         from layers.load import load_layer
         from layers.load_reference import load_osm, load_reference
 
         if self.layer == REFERENCE:
             return [load_reference(self.engine, self.name, file, self.options, progress=progress)]
+        if self.layer == ELEVATION:
+            return [load_elevation(self.engine, file, self.options, progress=progress)]
         pack = read_pack(city_file=self.settings.city_file)
         if self.layer == OSM:
             return load_osm(self.engine, file, self.options, bbox=self.box, pack=pack, progress=progress)
