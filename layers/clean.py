@@ -160,7 +160,7 @@ def _read_values(
         if theirs is None:
             values[column.name] = [None] * len(batch)
         elif column.name == wanted.identity:
-            values[column.name] = [cells.read_identity(value) for value in batch.frame[theirs]]
+            values[column.name] = cells.read_identities(batch.frame[theirs].tolist())
         else:
             values[column.name] = read_column(batch.frame[theirs].tolist(), column, findings, zone=zone)
     for name in _FURTHER.get(wanted.name, ()):
@@ -190,7 +190,7 @@ def _identify(
 ) -> Values:
     theirs = columns.get(wanted.identity)
     if theirs is not None and not id_from_geometry:
-        return [cells.read_identity(value) for value in batch.frame[theirs]]
+        return cells.read_identities(batch.frame[theirs].tolist())
     if id_from_geometry or wanted.name == "population":
         wkb = shapely.to_wkb(geometry, output_dimension=2)
         return [None if one is None else make_id(one) for one in wkb]
@@ -238,9 +238,9 @@ def _check_counts(values: dict[str, Values], findings: Findings) -> None:
 
 def _read_properties(batch: Batch, used: set[str]) -> Values:
     names = [str(name) for name in batch.frame.columns if name not in used]
-    columns = [[json_value(value) for value in batch.frame[name]] for name in names]
     if not names:
         return [{} for _ in range(len(batch))]
+    columns = [[json_value(value) for value in batch.frame[name]] for name in names]
     return [
         {name: value for name, value in zip(names, row, strict=True) if value is not None}
         for row in zip(*columns, strict=True)
@@ -271,10 +271,9 @@ def _assemble(
 
 
 def _pick(values: Values, rows: list[int]) -> np.ndarray[Any, np.dtype[np.object_]]:
-    out = np.empty(len(rows), dtype=object)
-    for place, row in enumerate(rows):
-        out[place] = values[row]
-    return out
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out if len(rows) == len(values) else out[rows]
 
 
 def _split_streets(clean: Clean) -> Clean:

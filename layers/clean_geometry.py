@@ -100,7 +100,7 @@ def read_points(texts: Sequence[str | None], datum: Datum) -> Geometries:
     -------
     Points in EPSG:4326; None where there is no text, or it is no point that lies where its datum makes sense.
     """
-    points = np.array([None if text is None else _parse_point(text) for text in texts], dtype=object)
+    points = _parse_points(texts)
     for row in find_coordinate_faults(points, is_geographic=datum.is_geographic_at(points)):
         points[row] = None
     points = to_wgs84(points, datum)
@@ -109,10 +109,20 @@ def read_points(texts: Sequence[str | None], datum: Datum) -> Geometries:
     return points
 
 
-def _parse_point(text: str) -> Any:
-    if text[:1].isalpha():
-        found = shapely.from_wkt(text, on_invalid="ignore")
-        return found if found is not None and found.geom_type == "Point" and not found.is_empty else None
+def _parse_points(texts: Sequence[str | None]) -> Geometries:
+    points = np.full(len(texts), None, dtype=object)
+    is_wkt = np.array([text is not None and text[:1].isalpha() for text in texts], dtype=bool)
+    found = np.asarray(shapely.from_wkt(np.array(texts, dtype=object)[is_wkt], on_invalid="ignore"), dtype=object)
+    found[(shapely.get_type_id(found) != 0) | shapely.is_empty(found)] = None
+    points[is_wkt] = found
+    for row in np.flatnonzero(~is_wkt).tolist():
+        points[row] = _parse_pair(texts[row])
+    return points
+
+
+def _parse_pair(text: str | None) -> Any:
+    if text is None:
+        return None
     parts = text.replace(",", " ").replace("，", " ").replace(";", " ").split()
     try:
         return shapely.Point(float(parts[0]), float(parts[1])) if len(parts) == 2 else None

@@ -93,6 +93,10 @@ _ADD_OWN = """
 INSERT INTO spread_given (building_id, method, people, households)
 SELECT id, 'given', people, households FROM spread_own
 """
+_ADD_ALL = """
+INSERT INTO spread_given (building_id, method, people, households)
+SELECT b.id, 'given', b.people, b.households FROM onemap.building b WHERE b.valid_to IS NULL AND b.people IS NOT NULL
+"""
 _ROWS = """
 CREATE TEMPORARY TABLE spread_row AS
 SELECT p.id, p.load_id, p.source, p.source_id, p.building_id, p.area_code, <row counts>,
@@ -230,8 +234,11 @@ class Regions:
 def make_given(conn: Connection) -> None:
     """Make the temporary table of buildings whose counts are given."""
     drop_scratch(conn)
-    for statement in (_NAMED, "ANALYZE spread_named", _GIVEN, "ANALYZE spread_given", _OWN, _ADD_OWN):
+    for statement in (_NAMED, "ANALYZE spread_named", _GIVEN, "ANALYZE spread_given"):
         conn.execute(text(_fill(statement)))
+    is_named = bool(conn.execute(text("SELECT EXISTS (SELECT FROM spread_given)")).scalar_one())
+    for statement in (_OWN, _ADD_OWN) if is_named else (_ADD_ALL,):
+        conn.execute(text(statement))
     conn.execute(text("ANALYZE spread_given"))
 
 
@@ -333,11 +340,15 @@ def save_groups(conn: Connection) -> int:
 
     No building is in both: given ones take nothing from regions.
     """
-    add_given = (
-        "INSERT INTO spread_group (building_id, population_ids, method, <columns>)"
-        " SELECT building_id, population_ids, method, <columns> FROM spread_given"
-    )
-    for statement in ("ANALYZE spread_share", _GROUPS, add_given, "ANALYZE spread_group"):
+    if conn.execute(text("SELECT EXISTS (SELECT FROM spread_share)")).scalar_one():
+        add_given = (
+            "INSERT INTO spread_group (building_id, population_ids, method, <columns>)"
+            " SELECT building_id, population_ids, method, <columns> FROM spread_given"
+        )
+        statements = ("ANALYZE spread_share", _GROUPS, add_given, "ANALYZE spread_group")
+    else:
+        statements = ("ALTER TABLE spread_given RENAME TO spread_group",)
+    for statement in statements:
         conn.execute(text(_fill(statement)))
     removed = conn.execute(text(_REMOVE)).rowcount
     return int(removed + conn.execute(text(_fill(_WRITE))).rowcount)

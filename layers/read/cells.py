@@ -6,9 +6,14 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime, timedelta, timezone
 from math import isfinite, isnan
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff]")
+# of several texts, one a line: a character to take out, a blank at either end, or nothing at all
+_UNCLEAN = re.compile(_CONTROL.pattern + r"|^\s|\s$|^$", re.MULTILINE)
 _BLANK_WORDS = frozenset(
     {
         "",
@@ -101,6 +106,16 @@ def read_text(value: object) -> str | None:
     return text.strip() or None
 
 
+def are_clean(values: Sequence[object]) -> bool:
+    """Tell whether all cells are texts, or None, that :func:`read_text` would return as they are."""
+    if not set(map(type, values)) <= {str, type(None)}:
+        return False
+    texts = [value for value in values if value is not None]
+    joined = "\n".join(texts)  # type: ignore[arg-type]
+    # a text of several lines, or with another mark that ends a line, is left to the careful way
+    return joined.count("\n") == max(len(texts) - 1, 0) and bool(texts) and _UNCLEAN.search(joined) is None
+
+
 def has_control(value: object) -> bool:
     """Tell whether a cell holds characters that a database text cannot or should not hold."""
     return isinstance(value, str) and _CONTROL.search(value) is not None
@@ -112,6 +127,13 @@ def read_identity(value: object) -> str | None:
     if text is None or text.isascii():
         return text
     return fold(text) or None
+
+
+def read_identities(values: Sequence[object]) -> list[str | None]:
+    """Return a column of identities, each as :func:`read_identity` does."""
+    if are_clean(values) and all(map(str.isascii, filter(None, values))):  # type: ignore[arg-type]
+        return list(values)  # type: ignore[arg-type]
+    return [read_identity(value) for value in values]
 
 
 def is_nothing(value: object) -> bool:
