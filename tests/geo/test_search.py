@@ -138,10 +138,10 @@ def make_streets(side: int, *, seed: int) -> tuple[Graph, Int32Array]:
     eastern, northern = number[number % side < side - 1], number[:-side]
     a = np.concatenate([eastern, northern])
     b = np.concatenate([eastern + 1, northern + side])
-    ms = rng.integers(20_000, 120_000, a.shape[0])
-    back = rng.random(a.shape[0]) > 0.1
-    tail, head = np.concatenate([a, b[back]]), np.concatenate([b, a[back]])
-    graph = make_graph(side * side, tail, head, np.concatenate([ms, ms[back]]))
+    ms = rng.integers(20_000, 120_000, a.shape)
+    both_ways = np.flatnonzero(rng.random(a.shape[0]) > 0.1)
+    tail, head = np.concatenate([a, b[both_ways]]), np.concatenate([b, a[both_ways]])
+    graph = make_graph(side * side, tail, head, np.concatenate([ms, ms[both_ways]]))
     return graph, rng.integers(0, side * side, 30).astype(np.int32)
 
 
