@@ -1,79 +1,124 @@
 """``./onemap bench [--json] [NAME …]``: our times beside a peer's on the same input, taken in turns.
 
-A ratio says how many times faster than the peer we are; ``mismatches`` counts answers that differ, and must be 0.
+A ratio says how many times faster than the peer we are; ``mismatches`` counts answers of ours that differ from the
+oracle's (SciPy's Dijkstra), and must be 0.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import asdict, dataclass
-from statistics import median
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import click
 
-from tests.bench.cases import CASES
+from api.cli.context import keep_kernels
+from layers.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.bench.cases import Answer, Case
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One line of the result; times are medians in seconds."""
-
-    name: str
-    size: str
-    peer: str
-    ours_s: float
-    peer_s: float
-    ratio: float
-    goal: float
-    mismatches: int
-
-
-def take_time(work: Callable[[], Answer]) -> tuple[float, Answer]:
-    """Return the seconds of one turn and its answer."""
-    began = time.perf_counter()
-    answer = work()
-    return time.perf_counter() - began, answer
-
-
-def measure(case: Case, turns: int) -> Measure:
-    """Return medians of turns taken alternately, after one that warms up and is compared."""
-    ours, peer = case.make()
-    mismatches = case.compare(ours(), peer())
-    pairs = [(take_time(ours)[0], take_time(peer)[0]) for _ in range(turns)]
-    ours_s, peer_s = (median(times) for times in zip(*pairs, strict=True))
-    return Measure(case.name, case.size, case.peer, ours_s, peer_s, round(peer_s / ours_s, 2), case.goal, mismatches)
+NAMES = ("nearest", "catchments", "isochrone", "full-run", "rerun", "what-if", "load", "link")
+SIZES = ("real", "S", "M", "L", "million")
+PATIENCE_S = 600
+"""Longest time for all comparisons of one name and size."""
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a list of measurements as JSON.")
-@click.option("--turns", default=5, show_default=True, type=click.IntRange(1, 1000))
-@click.argument("names", nargs=-1, type=click.Choice(sorted({case.name for case in CASES})))
-def bench(*, as_json: bool, turns: int, names: tuple[str, ...]) -> None:
-    """Measure ours against peers on the same input."""
-    found = []
-    for case in CASES:
-        if names and case.name not in names:
-            continue
-        if not as_json:
-            click.echo(f"{case.name} {case.size} against {case.peer} ...", err=True)
-        found.append(measure(case, turns))
+@click.option("--json", "as_json", is_flag=True, help="Print a list of measurements as JSON on standard output.")
+@click.option("--size", "sizes", multiple=True, type=click.Choice(SIZES), help="Only this size; may be repeated.")
+@click.option("--turns", default=5, show_default=True, type=click.IntRange(1, 1000), help="Turns of each side.")
+@click.option(
+    "--budget", default=15.0, show_default=True, type=click.FloatRange(0.1), help="Seconds after which no turn begins."
+)
+@click.option("--prepare", is_flag=True, help="Only make the sets and fill the databases.")
+@click.argument("names", nargs=-1, type=click.Choice(NAMES))
+def bench(
+    *, as_json: bool, sizes: tuple[str, ...], turns: int, budget: float, prepare: bool, names: tuple[str, ...]
+) -> None:
+    """Measure ours against peers on the same input, in turns.
+
+    \b
+    Sizes: real (ONEMAP_REAL_DATA), S, M, L (sample city), million (a million buildings); real, L and million
+    unless told otherwise. Sets and databases are made once and kept under ONEMAP_HOME/bench.
+
+    \b
+    Examples:
+      ./onemap bench                            everything, in about a quarter of an hour
+      ./onemap bench nearest --size real        one name, one size
+      ./onemap bench --json > bench.json
+    """
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("DATABASE_URL")}
+    keep_kernels(Settings.from_environment(environ))
+    from tests.bench.cases import DEFAULT_SIZES
+    from tests.bench.cases import SIZES as SETS
+    from tests.bench.store import close_server
+    from tests.bench.table import print_table
+
+    wanted = [one for size in sizes or DEFAULT_SIZES for one in SETS[size]]
+    if "real" in (sizes or DEFAULT_SIZES):
+        wanted = replace_missing(wanted)
+    try:
+        fill(wanted)
+        if prepare:
+            return
+        found = [line for size in wanted for name in names or NAMES for line in measure(name, size, turns, budget)]
+    finally:
+        close_server()
+    measured = [line for line in found if "ours_s" in line]
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=1))
-    else:
-        for one in found:
-            click.echo(
-                f"{one.name:<10}{one.size:<14}{one.peer:<28}ours {one.ours_s:8.3f} s   peer {one.peer_s:8.3f} s"
-                f"   ratio {one.ratio:6.2f}   mismatches {one.mismatches}"
-            )
-    sys.exit(1 if any(one.mismatches for one in found) else 0)
+        click.echo(json.dumps(measured, indent=1))
+    print_table(found, err=as_json)
+    sys.exit(1 if any(line["mismatches"] for line in measured) or any("failed" in line for line in found) else 0)
+
+
+def replace_missing(sizes: list[str]) -> list[str]:
+    """Return the sizes that can be had: where there are no real data the sample city S stands in."""
+    from tests.bench.measure import Skip
+    from tests.bench.store import choose_filler, find_folder, say
+
+    kept = []
+    for size in sizes:
+        try:
+            choose_filler(size, find_folder() / "files")
+        except Skip as reason:
+            say(f"{size} is left out: {reason}")
+        else:
+            kept.append(size)
+    if not any(size.startswith("real-") for size in kept) and "S" not in kept:
+        say("no real network; the sample city S stands in")
+        kept.insert(0, "S")
+    return kept
+
+
+def fill(sizes: list[str]) -> None:
+    """Have the sets and databases ready, in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "tests.bench.store", *sizes], stdout=sys.stderr, check=False)
+    if done.returncode:
+        click.echo("bench: the databases could not be filled (see above); what needs them is left out", err=True)
+
+
+def measure(name: str, size: str, turns: int, budget_s: float) -> list[dict[str, Any]]:
+    """Return the results of one name and size, made in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="onemap-bench-") as folder:
+        out = Path(folder) / "lines"
+        command = [sys.executable, "-m", "tests.bench.worker", name, size, str(turns), str(budget_s), str(out)]
+        began = time.monotonic()
+        fault = ""
+        try:
+            # peers print what they like: standard output is for the result alone
+            done = subprocess.run(command, stdout=subprocess.DEVNULL, timeout=PATIENCE_S, check=False)
+        except subprocess.TimeoutExpired:
+            fault = f"stopped after {PATIENCE_S} s"
+        else:
+            fault = f"the process ended with {done.returncode}" if done.returncode else ""
+        lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] if out.exists() else []
+        if fault:
+            seconds = time.monotonic() - began
+            lines.append({"name": name, "size": size, "peer": "?", "failed": f"{fault} ({seconds:.0f} s)"})
+        return lines
 
 
 if __name__ == "__main__":
