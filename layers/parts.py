@@ -359,7 +359,7 @@ def run_in_parts(  # noqa: PLR0913 - where, what, how many, by whom, and who wat
         found: list[PartResult | None] = [None] * len(tasks)
         for done, (number, part) in enumerate(compute(tasks), 1):
             found[number] = part
-            tell(0.05 + 0.8 * done / len(tasks), f"{done} of {len(tasks)} parts")
+            tell(0.05 + 0.75 * done / len(tasks), f"{done} of {len(tasks)} parts")
         tell(0.85, "storing the result")
         result = merge_parts(connection, settings, [part for part in found if part is not None])
         _check_whole(connection, result)
