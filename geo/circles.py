@@ -19,10 +19,11 @@ import shapely
 from geo import circles_cut
 from geo.circles_near import NearIndex, link_place
 from geo.circles_outline import WIDTH_M, Parts, check_width, draw_parts
+from geo.desk import Desk
 from geo.errors import RequestError
 from geo.graph import find_residents_gates
 from geo.link import Entrances, Links
-from geo.reach import Desk, Homes, Seeds, Walk, check_bound, seed_sites
+from geo.reach import Homes, Seeds, Walk, check_bound, seed_sites
 from geo.units import MS_PER_S, BoolArray, FloatArray, Int32Array, IntArray, ObjectArray
 from geo.walls import OUTSIDE
 
