@@ -131,17 +131,24 @@ def tie_ends(ground: Ground, plan: Plan, dead: IntArray, draft: Draft) -> Tie:
     mine = np.flatnonzero(np.isin(ends.node, nodes))
     x, y, zone, node_id = find_ends(draft)
     count = draft.line.shape[0]
+    gate = np.concatenate([ground["edge_gate"][ends.edge[mine]], draft.gate, draft.gate]).astype(np.int64)
+    street = np.concatenate([ground["edge_street"][ends.edge[mine]], draft.street, draft.street])
+    edge = np.concatenate([ends.edge[mine], *[ground.counts["edges"] + np.arange(count)] * 2])
+    is_last = np.concatenate([ends.is_last[mine], np.repeat([False, True], count)])
+    # ends of one node id stand where the first of them does: so they must come as in a whole network
+    order = np.lexsort((edge, np.where(gate >= 0, gate, street), gate >= 0, is_last))
     junction = join_ends(
-        np.concatenate([ends.x_mm[mine], x]),
-        np.concatenate([ends.y_mm[mine], y]),
-        zone=np.concatenate([ends.zone[mine], zone]).astype(np.int32),
-        node_id=np.concatenate([ends.node_id[mine], node_id]),
+        np.concatenate([ends.x_mm[mine], x])[order],
+        np.concatenate([ends.y_mm[mine], y])[order],
+        zone=np.concatenate([ends.zone[mine], zone]).astype(np.int32)[order],
+        node_id=np.concatenate([ends.node_id[mine], node_id])[order],
     )
     old = np.concatenate([ends.node[mine], np.full(2 * count, -1)])
-    node = _number_nodes(junction, old, ground.counts["nodes"])
+    node = np.empty_like(old)
+    node[order] = _number_nodes(junction, old[order], ground.counts["nodes"])
     moved = np.flatnonzero((old >= 0) & (node != old))
     new = node[mine.size :]
-    return Tie(new[:count], new[count:], ends.edge[mine][moved], ends.is_last[mine][moved], node[moved])
+    return Tie(new[:count], new[count:], edge[moved], is_last[moved], node[moved])
 
 
 _NOTHING = np.empty(0, dtype=np.int64)
