@@ -6,6 +6,7 @@ it. Memory stays bounded: a batch is copied and forgotten.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -93,9 +94,9 @@ class Stage:
     target
         Where the rows will go.
     rows
-        Rows as cleaned, in file order; replaced by ``ready`` when sealed.
+        Rows as cleaned, in file order, with their hash.
     ready
-        Rows without duplicates, with their hash.
+        The same rows as the target holds them: a view, so that they are copied once.
     rejects, repairs
         What the quarantine and the repair log will take over.
     rows_read
@@ -113,7 +114,9 @@ class Stage:
 
     def __post_init__(self) -> None:
         inputs = {column.name: _stage_type(column) for column in self.target.columns}
-        self.rows = self._table("rows", {"position": BigInteger(), **_ROW, "properties": Text(), **inputs})
+        self.rows = self._table(
+            "rows", {"position": BigInteger(), **_ROW, "properties": Text(), "content_hash": LargeBinary(), **inputs}
+        )
         self.ready = self._table("ready", {**_ROW, "properties": JSONB(), "content_hash": LargeBinary(), **inputs})
         found: dict[str, TypeEngine[Any]] = {"line": BigInteger(), "source_id": Text()}
         self.rejects = self._table("rejects", {**found, **dict.fromkeys(("reason", "detail", "raw"), Text())})
@@ -155,7 +158,8 @@ class Stage:
         lines = [int(line) for line in frame["line"]]
         geometries = list_values(frame["geom"], self.rows.c.geom)
         identities = list_values(frame["source_id"], self.rows.c.source_id)
-        return zip(positions, lines, identities, geometries, properties, *inputs, strict=True)
+        hashes = map(hash_row, geometries, properties, zip(*inputs, strict=True))
+        return zip(positions, lines, identities, geometries, properties, hashes, *inputs, strict=True)
 
     def quarantine_duplicates(self, find_raw: Callable[[Sequence[int]], dict[int, str]]) -> int:
         """Move every later row of an identity that the file holds twice to the rejects; return how many.
@@ -200,10 +204,15 @@ class Stage:
         )
 
     def _dump_rows(self, positions: list[int]) -> dict[int, str]:
-        found = select(self.rows.c.line, func.row_to_json(text(f'"{self.rows.name}".*')).label("raw")).where(
+        found = select(self.rows.c.line, self._as_json().label("raw")).where(
             self.rows.c.position == func.any(literal(positions, ARRAY(BigInteger)))
         )
         return {row.line: json.dumps(row.raw, ensure_ascii=False) for row in self.conn.execute(found)}
+
+    def _as_json(self) -> ColumnElement[Any]:
+        """Return a staged row as JSON, without what only the loader knows."""
+        whole = func.to_jsonb(text(f'"{self.rows.name}".*'))
+        return whole.op("-", return_type=JSONB())(literal("content_hash"))
 
     def quarantine_where(self, condition: ColumnElement[bool], *, reason: str, detail: ColumnElement[Any]) -> int:
         """Move rows that break a rule across rows to the rejects; the caller holds the transaction.
@@ -218,36 +227,31 @@ class Stage:
             What was found, as an expression over ``rows``.
         """
         rows = self.rows
-        raw = cast(func.row_to_json(text(f'"{rows.name}".*')), Text)
+        raw = cast(self._as_json(), Text)
         moved = select(rows.c.line, rows.c.source_id, literal(reason), detail, raw).where(condition)
         self.conn.execute(insert(self.rejects).from_select(["line", "source_id", "reason", "detail", "raw"], moved))
         return int(self.conn.execute(delete(rows).where(condition)).rowcount)
 
     def seal(self) -> None:
-        """Work out each row's hash and make the rows ready for the merge, outside the publishing transaction."""
+        """Make the rows ready for the merge, outside the publishing transaction."""
         rows, ready = self.rows, self.ready
         names = [column.name for column in self.target.columns]
         values = [_ready_value(rows.c[column.name], column) for column in self.target.columns]
-        geometry = _ready_value(rows.c.geom, self.target.table.c.geom)
-        properties = cast(rows.c.properties, JSONB)
-        whole = cast(func.row(*values, geometry, properties), Text)
-        digest = func.substring(func.sha256(func.convert_to(whole, "UTF8")), 1, HASH_BYTES)
+        selected = select(
+            rows.c.line,
+            rows.c.source_id,
+            _ready_value(rows.c.geom, self.target.table.c.geom).label("geom"),
+            cast(rows.c.properties, JSONB).label("properties"),
+            rows.c.content_hash,
+            *(value.label(name) for name, value in zip(names, values, strict=True)),
+        )
+        query = selected.compile(self.conn, compile_kwargs={"literal_binds": True})
         with self.conn.begin():
-            ready.create(self.conn)
-            self.conn.execute(
-                insert(ready).from_select(
-                    ["line", "source_id", "geom", "properties", "content_hash", *names],
-                    select(rows.c.line, rows.c.source_id, geometry, properties, digest, *values).order_by(
-                        rows.c.position
-                    ),
-                )
-            )
-            rows.drop(self.conn)
             # whatever the planner believes of tables this new, no join with them is worse than a look-up a row
-            for table in (ready, self.rejects):
+            for table in (rows, self.rejects):
                 self.conn.execute(text(f"CREATE INDEX ON {table.name} (source_id)"))
-            self.conn.execute(text(f"ANALYZE {ready.name}"))
-            self.conn.execute(text(f"ANALYZE {self.rejects.name}"))
+                self.conn.execute(text(f"ANALYZE {table.name}"))
+            self.conn.exec_driver_sql(f"CREATE TEMPORARY VIEW {ready.name} AS {query}")
 
     def count_kept(self) -> int:
         """Return how many rows are ready to be merged."""
@@ -309,6 +313,23 @@ def _sent_as(column: Column[Any]) -> str:
     return next(name for kind, name in _SENT_AS if isinstance(column.type, kind))
 
 
+def hash_row(geometry: bytes | None, properties: str, inputs: tuple[Any, ...]) -> bytes:
+    """Return what tells a row from another state of itself.
+
+    Parameters
+    ----------
+    geometry
+        WKB in EPSG:4326.
+    properties
+        JSON text, keys in order.
+    inputs
+        Values of the layer's columns.
+    """
+    digest = hashlib.blake2b(repr((properties, inputs)).encode(errors="backslashreplace"), digest_size=HASH_BYTES)
+    digest.update(geometry or b"")
+    return digest.digest()
+
+
 def _stage_type(column: Column[Any]) -> TypeEngine[Any]:
     """Return a target's column type as it is staged: geometry of any kind, the rest as it is."""
     return RawGeometry() if isinstance(column.type, Geometry) else column.type
@@ -327,4 +348,5 @@ def _ready_value(staged: ColumnElement[Any], column: Column[Any]) -> ColumnEleme
 
 
 def _dump_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False) if value else "{}"
+    # keys in order: the same properties are the same row, however a file orders them
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True) if value else "{}"

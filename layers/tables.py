@@ -76,7 +76,7 @@ def _layer_columns() -> list[Column[object]]:
         Column("load_id", BigInteger, ForeignKey("load.id"), nullable=False),
         Column("valid_from", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("valid_to", DateTime(timezone=True)),
-        # sha256 prefix over the typed columns, geometry and properties: an equal row is left alone
+        # hash over the typed columns, geometry and properties: an equal row is left alone
         Column("content_hash", LargeBinary, nullable=False),
         # columns of the file that the layer has no name for, kept as given
         Column("properties", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
