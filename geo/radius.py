@@ -1,26 +1,85 @@
-"""The radius test: straight-line distance to the nearest facility, what a standard's service radius asks."""
+"""The radius test: straight-line distance to the nearest facility, what a standard's service radius asks.
+
+Homes are taken block by block: what is nearest to any of them lies within a circle around the block, so the few
+facilities in that circle are measured to all homes of the block in one sweep.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
+import numpy.typing as npt
 import shapely
 from numba import njit
 
-from geo.units import FloatArray, IntArray, ObjectArray, to_mm
+from geo.places import Places
+from geo.units import FloatArray, Int32Array, IntArray, ObjectArray, to_mm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NO_RADIUS = -1
 """Distance where there is no facility at all."""
 
 SITES_PER_CELL = 2.0
+HOMES_PER_BLOCK = 64
+MOST_BLOCKS = 1 << 16
 _SLACK_M = 1e-6
-POINT = 0
+_FARTHEST_MM = np.iinfo(np.int32).max
 
 _CHUNK = 65536
 
 
 @njit(cache=True, nogil=True)
+def _find_center(
+    x: float,
+    y: float,
+    site: FloatArray,
+    cell_ptr: IntArray,
+    corner: FloatArray,
+    columns: int,
+    rows: int,
+    cell_m: float,
+) -> float:
+    """Return the distance of one place to the nearest site; sites are sorted by cell of the raster."""
+    at_x = x - corner[0]
+    at_y = y - corner[1]
+    column = int(np.floor(at_x / cell_m))
+    row = int(np.floor(at_y / cell_m))
+    # the place may lie outside the raster: the first ring that meets it is this far out
+    ring = max(0, -column, column - columns + 1, -row, row - rows + 1)
+    best = np.inf
+    while True:
+        for r in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
+            edge_row = r in (row - ring, row + ring)
+            step = 1 if edge_row else max(2 * ring, 1)
+            for c in range(column - ring, column + ring + 1, step):
+                if c < 0 or c >= columns:
+                    continue
+                cell = r * columns + c
+                for s in range(cell_ptr[cell], cell_ptr[cell + 1]):
+                    dx = site[s, 0] - x
+                    dy = site[s, 1] - y
+                    best = min(best, dx * dx + dy * dy)
+        # whatever lies in farther rings is at least this far away
+        beyond = min(
+            at_x - (column - ring) * cell_m,
+            (column + ring + 1) * cell_m - at_x,
+            at_y - (row - ring) * cell_m,
+            (row + ring + 1) * cell_m - at_y,
+        )
+        covers = column - ring <= 0 and column + ring >= columns - 1 and row - ring <= 0 and row + ring >= rows - 1
+        if best <= beyond * beyond or covers:
+            return float(np.sqrt(best))
+        ring += 1
+
+
+@njit(cache=True, nogil=True)
 def _nearest(
     home: FloatArray,
+    block_ptr: IntArray,
     site: FloatArray,
     cell_ptr: IntArray,
     corner: FloatArray,
@@ -29,48 +88,62 @@ def _nearest(
     cell_m: float,
     out: FloatArray,
 ) -> None:
-    """Fill `out` with the distance of each home to the nearest site; sites are sorted by cell of the raster.
+    """Fill `out` with the distance of each home to the nearest site; homes stand block by block.
 
     Distances are taken between the coordinates as given: were they counted from the corner, one more site elsewhere
     could change the last digit of all of them.
     """
-    for h in range(home.shape[0]):
-        x = home[h, 0] - corner[0]
-        y = home[h, 1] - corner[1]
-        column = int(np.floor(x / cell_m))
-        row = int(np.floor(y / cell_m))
-        # homes may lie outside the raster: the first ring that meets it is this far out
-        ring = max(0, -column, column - columns + 1, -row, row - rows + 1)
-        best = np.inf
-        while True:
-            for r in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
-                edge_row = r in (row - ring, row + ring)
-                step = 1 if edge_row else max(2 * ring, 1)
-                for c in range(column - ring, column + ring + 1, step):
-                    if c < 0 or c >= columns:
-                        continue
-                    cell = r * columns + c
-                    for s in range(cell_ptr[cell], cell_ptr[cell + 1]):
-                        dx = site[s, 0] - home[h, 0]
-                        dy = site[s, 1] - home[h, 1]
-                        best = min(best, dx * dx + dy * dy)
-            # whatever lies in farther rings is at least this far away
-            beyond = min(
-                x - (column - ring) * cell_m,
-                (column + ring + 1) * cell_m - x,
-                y - (row - ring) * cell_m,
-                (row + ring + 1) * cell_m - y,
-            )
-            covers = column - ring <= 0 and column + ring >= columns - 1 and row - ring <= 0 and row + ring >= rows - 1
-            # places in the raster are rounded, distances are not
-            safe = max(beyond - _SLACK_M, 0.0)
-            if best <= safe * safe or covers:
-                break
-            ring += 1
-        out[h] = np.sqrt(best)
+    for b in range(block_ptr.shape[0] - 1):
+        first = block_ptr[b]
+        last = block_ptr[b + 1]
+        if first == last:
+            continue
+        left = right = home[first, 0]
+        low = high = home[first, 1]
+        for h in range(first, last):
+            left = min(left, home[h, 0])
+            right = max(right, home[h, 0])
+            low = min(low, home[h, 1])
+            high = max(high, home[h, 1])
+            out[h] = np.inf
+        x = (left + right) / 2
+        y = (low + high) / 2
+        # as far as the nearest from the middle, and once to a corner and back again
+        reach = _find_center(x, y, site, cell_ptr, corner, columns, rows, cell_m)
+        reach += np.hypot(right - left, high - low) + _SLACK_M
+        from_row = max(int(np.floor((y - reach - corner[1]) / cell_m)), 0)
+        to_row = min(int(np.floor((y + reach - corner[1]) / cell_m)), rows - 1)
+        from_column = max(int(np.floor((x - reach - corner[0]) / cell_m)), 0)
+        to_column = min(int(np.floor((x + reach - corner[0]) / cell_m)), columns - 1)
+        for r in range(from_row, to_row + 1):
+            for s in range(cell_ptr[r * columns + from_column], cell_ptr[r * columns + to_column + 1]):
+                if (site[s, 0] - x) ** 2 + (site[s, 1] - y) ** 2 > reach * reach:
+                    continue
+                for h in range(first, last):
+                    dx = site[s, 0] - home[h, 0]
+                    dy = site[s, 1] - home[h, 1]
+                    out[h] = min(out[h], dx * dx + dy * dy)
+        for h in range(first, last):
+            out[h] = np.sqrt(out[h])
 
 
-def _find_between_points(home: FloatArray, site: FloatArray) -> FloatArray:
+def _make_blocks(xy: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return an order in which neighbours stand together, and where each block of neighbours starts in it."""
+    count = xy.shape[0]
+    if count == 0:
+        return np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    corner = xy.min(axis=0)
+    side = int(np.sqrt(np.clip(count // HOMES_PER_BLOCK, 1, MOST_BLOCKS)))
+    step = np.maximum(xy.max(axis=0) - corner, 1.0) / side
+    place = np.minimum(((xy - corner) / step).astype(np.uint16), side - 1)
+    # sixteen bits are sorted by their digits, not by comparing
+    block = (place[:, 1] * np.uint16(side) + place[:, 0]).astype(np.uint16)
+    order = np.argsort(block, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(block, minlength=side * side))])
+    return order, starts.astype(np.int64)
+
+
+def _find_between_points(home: FloatArray, block_ptr: IntArray, site: FloatArray) -> FloatArray:
     """Return the distance of each home to the nearest site by a raster of the sites, both (n, 2) in metres."""
     corner = site.min(axis=0)
     span = np.maximum(site.max(axis=0) - corner, 1.0)
@@ -81,11 +154,11 @@ def _find_between_points(home: FloatArray, site: FloatArray) -> FloatArray:
     order = np.argsort(cell, kind="stable")
     cell_ptr = np.searchsorted(cell[order], np.arange(columns * rows + 1)).astype(np.int64)
     out = np.empty(home.shape[0])
-    _nearest(home, site[order], cell_ptr, corner, columns, rows, cell_m, out)
+    _nearest(home, block_ptr, site[order], cell_ptr, corner, columns, rows, cell_m, out)
     return out
 
 
-def _find_between_shapes(home: ObjectArray, site: ObjectArray) -> FloatArray:
+def _find_between_shapes(home: npt.NDArray[np.object_], site: ObjectArray) -> FloatArray:
     """Return the distance of each home to the nearest site, whatever their shapes."""
     distance = np.empty(home.shape[0])
     tree = shapely.STRtree(site)
@@ -95,32 +168,57 @@ def _find_between_shapes(home: ObjectArray, site: ObjectArray) -> FloatArray:
     return distance
 
 
-def find_radius(home: ObjectArray, site: ObjectArray) -> IntArray:
-    """Return the straight-line distance of every home to the nearest site, -1 where there are no sites.
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """The homes that are points, block by block: their rows, their coordinates and where each block starts."""
+
+    rows: IntArray
+    xy: FloatArray
+    block_ptr: IntArray
+
+
+def find_radius_of_many(home: ObjectArray | Places, sites: Sequence[ObjectArray | Places]) -> list[Int32Array]:
+    """Return the straight-line distance of every home to the nearest site of each type, -1 where there are no sites.
 
     Parameters
     ----------
     home
         Entrances, points or footprints in the metric CRS, shape (n,).
-    site
-        Points or outlines in the metric CRS, shape (f,); inside an outline the distance is 0.
+    sites
+        For each type points or outlines in the metric CRS; inside an outline the distance is 0.
 
     Returns
     -------
-    IntArray
-        Millimetres, shape (n,).
+    list of Int32Array
+        Millimetres, one array a type, each of shape (n,).
     """
-    if site.shape[0] == 0:
-        return np.full(home.shape[0], NO_RADIUS, dtype=np.int64)
-    home_is_point = shapely.get_type_id(home) == POINT
-    site_is_point = shapely.get_type_id(site) == POINT
-    distance = np.full(home.shape[0], np.inf)
-    if home_is_point.any() and site_is_point.any():
-        places = shapely.get_coordinates(home[home_is_point])
-        distance[home_is_point] = _find_between_points(places, shapely.get_coordinates(site[site_is_point]))
-    if home_is_point.any() and not site_is_point.all():
-        shaped = _find_between_shapes(home[home_is_point], site[~site_is_point])
-        distance[home_is_point] = np.minimum(distance[home_is_point], shaped)
-    if not home_is_point.all():
-        distance[~home_is_point] = _find_between_shapes(home[~home_is_point], site)
-    return to_mm(distance)
+    homes = Places.of(home)
+    points = np.flatnonzero(homes.is_point)
+    # neighbours one after the other, so that what one of them looked at is still at hand for the next
+    order, block_ptr = _make_blocks(homes.xy[points])
+    near = _Near(points[order], np.ascontiguousarray(homes.xy[points[order]]), block_ptr)
+    return [_find_one(homes, near, Places.of(site)) for site in sites]
+
+
+def _find_one(homes: Places, near: _Near, site: Places) -> Int32Array:
+    if site.count == 0:
+        return np.full(homes.count, NO_RADIUS, dtype=np.int32)
+    distance = np.full(homes.count, np.inf)
+    site_xy = np.ascontiguousarray(site.xy[site.is_point])
+    if near.rows.shape[0]:
+        best = np.full(near.rows.shape[0], np.inf)
+        if site_xy.shape[0]:
+            best = _find_between_points(near.xy, near.block_ptr, site_xy)
+        if site.shape.shape[0]:
+            best = np.minimum(best, _find_between_shapes(shapely.points(near.xy), site.shape))
+        distance[near.rows] = best
+    if homes.shape.shape[0]:
+        distance[homes.shape_row] = _find_between_shapes(homes.shape, site.make_geometry())
+    # nothing measured in one grid is farther than a signed 32-bit number of millimetres, 2,147 km
+    return np.minimum(to_mm(distance), _FARTHEST_MM).astype(np.int32)
+
+
+def find_radius(home: ObjectArray | Places, site: ObjectArray | Places) -> Int32Array:
+    """Return :func:`find_radius_of_many` for one type."""
+    (found,) = find_radius_of_many(home, [site])
+    return found

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Table
 
@@ -26,8 +27,8 @@ HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 CHUNK_ROWS = 20_000
 
-OID_INT4, OID_INT8, OID_BOOL = 23, 20, 16
-_WIRE = {OID_INT4: ">i4", OID_INT8: ">i8", OID_BOOL: ">i1"}
+OID_INT2, OID_INT4, OID_INT8, OID_BOOL = 21, 23, 20, 16
+_WIRE = {OID_INT2: ">i2", OID_INT4: ">i4", OID_INT8: ">i8", OID_BOOL: ">i1"}
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -105,14 +106,38 @@ class TextColumn:
 
     def encode(self, rows: slice) -> tuple[Bytes, Mask]:
         """Return the bytes of the rows and which of them count."""
-        words, lengths, row = self._words
-        length = lengths[row[rows]]
+        return self.take(np.arange(len(self.values))[rows])
+
+    def take(self, rows: npt.NDArray[np.integer[Any]]) -> tuple[Bytes, Mask]:
+        """Return the bytes of any rows, which may repeat, and which of them count."""
+        words, lengths, word = self._words
+        length = lengths[word[rows]]
         head = _big_endian(length, ">i4")
         keep = np.arange(words.shape[1]) < length[:, None]
-        return np.hstack([head, words[row[rows]]]), np.hstack([np.ones_like(head, dtype=bool), keep])
+        return np.hstack([head, words[word[rows]]]), np.hstack([np.ones_like(head, dtype=bool), keep])
 
 
-Column = Number | NumberArray | TextColumn
+@dataclass(frozen=True, slots=True)
+class CodedText:
+    """A column of few different texts, given by number.
+
+    Attributes
+    ----------
+    words
+        The different texts; None is null.
+    row
+        Number of each row's text, shape (n,).
+    """
+
+    words: TextColumn
+    row: npt.NDArray[np.integer[Any]]
+
+    def encode(self, rows: slice) -> tuple[Bytes, Mask]:
+        """Return the bytes of the rows and which of them count."""
+        return self.words.take(self.row[rows])
+
+
+Column = Number | NumberArray | TextColumn | CodedText
 
 
 def _big_endian(values: npt.NDArray[Any], wire: str) -> Bytes:
@@ -156,6 +181,28 @@ def encode_rows(columns: Sequence[Column], count: int) -> Iterator[bytes]:
     yield TRAILER
 
 
+def pack_fixed(count: int, fields: Sequence[bytes | npt.NDArray[Any]]) -> memoryview:
+    """Return rows whose fields have one width each, as the binary COPY stream holds them between header and trailer.
+
+    Parameters
+    ----------
+    count
+        Number of rows, above 0.
+    fields
+        Bytes that every row repeats, or one value a row in the order of bytes that goes over the wire, shape (count,).
+    """
+    kinds = [np.dtype(f"V{len(one)}") if isinstance(one, bytes) else one.dtype for one in fields]
+    layout: list[tuple[str, Any]] = [("fields", ">i2")]
+    for number, kind in enumerate(kinds):
+        layout += [(f"length {number}", ">i4"), (f"value {number}", kind)]
+    rows = np.empty(count, dtype=layout)
+    rows["fields"] = len(fields)
+    for number, (kind, one) in enumerate(zip(kinds, fields, strict=True)):
+        rows[f"length {number}"] = kind.itemsize
+        rows[f"value {number}"] = np.void(one) if isinstance(one, bytes) else one
+    return rows.view(np.uint8).data
+
+
 def copy_rows(connection: Connection, table: Table, columns: dict[str, Column], count: int) -> None:
     """Write rows into a table by binary COPY, in the connection's transaction.
 
@@ -170,12 +217,36 @@ def copy_rows(connection: Connection, table: Table, columns: dict[str, Column], 
     count
         Number of rows.
     """
+    if count:
+        _copy(connection, table, tuple(columns), encode_rows(list(columns.values()), count))
+
+
+def copy_pieces(
+    connection: Connection, table: Table, names: Sequence[str], pieces: Iterable[bytes | memoryview]
+) -> None:
+    """Write rows of :func:`pack_fixed` into a table by binary COPY, in the connection's transaction.
+
+    Parameters
+    ----------
+    connection
+        An open connection that may write.
+    table
+        Where to.
+    names
+        Columns of the table in the order of the fields.
+    pieces
+        The rows.
+    """
+    _copy(connection, table, names, chain([HEADER], pieces, [TRAILER]))
+
+
+def _copy(connection: Connection, table: Table, names: Sequence[str], pieces: Iterable[bytes | memoryview]) -> None:
     driver = connection.connection.driver_connection
-    if driver is None or count == 0:
+    if driver is None:
         return
     preparer = connection.dialect.identifier_preparer
-    names = ", ".join(preparer.quote(name) for name in columns)
+    columns = ", ".join(preparer.quote(name) for name in names)
     target = preparer.format_table(table)
-    with driver.cursor() as cursor, cursor.copy(f"COPY {target} ({names}) FROM STDIN (FORMAT binary)") as copy:
-        for piece in encode_rows(list(columns.values()), count):
+    with driver.cursor() as cursor, cursor.copy(f"COPY {target} ({columns}) FROM STDIN (FORMAT binary)") as copy:
+        for piece in pieces:
             copy.write(piece)

@@ -17,13 +17,15 @@ from psycopg import sql
 from geo.errors import NotReady
 from geo.gaps import NO_COUNT, AreaTree
 from geo.link import Links, Ways, link_points
-from geo.units import Int32Array, IntArray, ObjectArray
+from geo.places import Places
+from geo.units import FloatArray, Int32Array, IntArray, ObjectArray
 from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
 from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, whole_numbers
 from layers.part_within import pick_homes, pick_rows
 from layers.tables import COUNT_COLUMNS, HOUSEHOLD_COLUMNS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -49,8 +51,10 @@ class Buildings:
         Dwellings, 0 where not given, shape (n,).
     counts
         People columns as whole numbers, -1 where not given, shape (n, columns of `COUNT_COLUMNS`).
-    start_wkb, start_ptr
-        Where walks start, metric CRS: the entrance, else the footprint or point.
+    start_xy
+        Where walks start, metric CRS: the entrance, else the point; not a number where it is a footprint, shape (n, 2).
+    shape_row, shape_wkb, shape_wkb_ptr
+        Rows whose walks start anywhere on a footprint, and the footprints.
     key
         Name of the bundle this came from.
     """
@@ -60,22 +64,39 @@ class Buildings:
     deepest: Int32Array
     dwellings: IntArray
     counts: npt.NDArray[np.int32]
-    start_wkb: npt.NDArray[np.uint8]
-    start_ptr: IntArray
+    start_xy: FloatArray
+    shape_row: IntArray
+    shape_wkb: npt.NDArray[np.uint8]
+    shape_wkb_ptr: IntArray
     key: str
 
     @cached_property
+    def places(self) -> Places:
+        """Return where walks start, in the metric CRS."""
+        return Places(self.start_xy, self.shape_row, unpack_geometry(self.shape_wkb, self.shape_wkb_ptr))
+
+    @cached_property
     def start(self) -> ObjectArray:
-        """Return where walks start: points or footprints in the metric CRS, shape (n,)."""
-        return unpack_geometry(self.start_wkb, self.start_ptr)
+        """Return where walks start as geometries in the metric CRS, shape (n,); slow for many, see `places`."""
+        return self.places.make_geometry()
 
     def people_columns(self) -> dict[str, IntArray]:
         """Return the columns that count people by name, -1 where not given; households are no people."""
-        return {
-            name: self.counts[:, number].astype(np.int64)
-            for number, name in enumerate(COUNT_COLUMNS)
-            if name not in HOUSEHOLD_COLUMNS
-        }
+        names = tuple(name for name in COUNT_COLUMNS if name not in HOUSEHOLD_COLUMNS)
+        return self.take_people(np.arange(self.building_id.shape[0]), names)
+
+    def take_people(self, rows: IntArray, groups: Sequence[str]) -> dict[str, IntArray]:
+        """Return everybody and some resident groups by name, -1 where not given; households are no people.
+
+        Parameters
+        ----------
+        rows
+            Which buildings, shape (n,).
+        groups
+            Names wanted; those that are no column of people are passed over.
+        """
+        names = [name for name in COUNT_COLUMNS if name not in HOUSEHOLD_COLUMNS and name in {"people", *groups}]
+        return {name: self.counts[:, COUNT_COLUMNS.index(name)][rows].astype(np.int64) for name in names}
 
 
 def list_home_sources(connection: Connection, streetscape: Streetscape) -> dict[str, Any]:
@@ -133,15 +154,17 @@ def _compile(connection: Connection, streetscape: Streetscape, within: Within | 
     start = np.where(shapely.is_missing(entrance), geometry, entrance)
     metric = project(start, streetscape.network.metric_crs)
     inside_m = project(inside, streetscape.network.metric_crs)
-    packed = pack_geometry(metric)
+    places = Places.of(metric)
+    packed = pack_geometry(places.shape)
     return {
         "building_id": whole_numbers(found["id"]),
         "zone": streetscape.walls.find_zones(inside_m),
         "deepest": find_deepest(inside, fetch_areas(connection, within=within)),
         "dwellings": whole_numbers(found["dwellings"]),
         "counts": np.stack([whole_numbers(found[c], missing=NO_COUNT) for c in COUNT_COLUMNS], axis=1).astype(np.int32),
-        "start_wkb": packed["wkb"],
-        "start_ptr": packed["wkb_ptr"],
+        "start_xy": places.xy,
+        "shape_row": places.shape_row,
+        **{f"shape_{name}": array for name, array in packed.items()},
     }
 
 

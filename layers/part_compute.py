@@ -31,7 +31,8 @@ from geo.reach import Homes, Reach, find_reach
 from geo.units import MM_PER_M
 from layers.network import project
 from layers.part_within import BARRIERS, Within
-from layers.run import BOUND_FACTOR, choose_types, compute_run
+from layers.run import compute_run
+from layers.run_plan import BOUND_FACTOR, choose_judged
 from layers.sites import list_serving
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class PartResult:
     is_linked: BoolArray
     reach_ms: Int32Array
     facility_id: IntArray
-    radius_mm: IntArray
+    radius_mm: Int32Array
     columns: tuple[Column, ...]
     facilities: IntArray
     facilities_unlinked: IntArray
@@ -235,7 +236,8 @@ def _widen_sites(source: PartSource, study: Study, region: _Region, rules: PartR
     if start.shape[0] == 0 or region.holds_all:
         return study
     around = region.within.boxes["areas"]
-    serving = {kind.code: list_serving(kind.code, study.pack) for kind, _ in choose_types(study, rules.request)}
+    judged = choose_judged(study.pack, study.profiles, rules.request)
+    serving = {one.kind.code: list_serving(one.kind.code, study.pack) for one in judged}
     waiting = {code: region.box for code, kinds in serving.items() if any(rules.types.get(kind) for kind in kinds)}
     types: dict[str, FloatArray] = {}
     while waiting:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from geo.errors import Conflict, NothingLinked, NotReady
 from geo.gaps import weigh_people
 from geo.partition import EMPTY_BOXES, add_up, split_cells
-from layers.catalog import choose_profiles, read_pack, read_profiles
+from layers.catalog import read_pack, read_profiles
 from layers.engine import make_engine
 from layers.homes import Buildings, fetch_areas
 from layers.network import Streetscape, fetch_columns, fetch_stamps, fetch_versions, list_sources, whole_numbers
@@ -23,7 +23,7 @@ from layers.part_compute import PartResult, PartRules, compute_part
 from layers.part_source import DatabaseSource
 from layers.part_within import Within
 from layers.query.runs import check_name
-from layers.run import BOUND_FACTOR, choose_types
+from layers.run_plan import BOUND_FACTOR, choose_judged
 from layers.run_result import Column, GapRequest, RunResult, RunSummary
 from layers.run_store import save_run
 from layers.sites import Sites
@@ -164,11 +164,11 @@ def make_rules(source: PartSource, settings: Settings, request: GapRequest) -> P
         The request names a type that does not exist or cannot be judged.
     """
     pack, profiles = read_pack(city_file=settings.city_file), read_profiles()
-    chosen = choose_types(_make(Study, pack=pack, profiles=profiles), request)
     ways_m = [
-        limit * BOUND_FACTOR * (VEHICLE_M_S if profiles[code].is_vehicle else profiles[code].pace_m_s)
-        for kind, limit in chosen
-        for code in choose_profiles(kind, [code for code in request.profiles if code in profiles], profiles)
+        one.limit_s
+        * BOUND_FACTOR
+        * (VEHICLE_M_S if profiles[one.profile].is_vehicle else profiles[one.profile].pace_m_s)
+        for one in choose_judged(pack, profiles, request)
     ]
     return PartRules(
         request=request,

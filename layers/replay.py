@@ -68,7 +68,7 @@ def replay_run(connection: Connection, settings: Settings, run_id: int) -> Repla
         **{f"layer {name}": version for name, version in study.versions.items()},
         "standards pack": study.pack.version,
         "code": find_code_version(),
-        "metric CRS": study.streetscape.network.metric_crs,
+        "metric CRS": study.streetscape.made_from["metric_crs"],
         "link distance in m": settings.link_max_m,
         "streets joined within m": study.streetscape.made_from["join_m"],
         **{f"library {name}": version for name, version in describe_engine().items()},

@@ -10,12 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from geo.gaps import PeopleBasis
     from geo.units import Int32Array, IntArray
     from layers.study import Study
 
 DEFAULT_PROFILE = "adult"
 EVERYBODY = "all"
+NETWORK_COUNTS = ("nodes", "edges", "street_parts", "largest_part_permille", "gates_unattached")
+"""What a run tells of the network it walked on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +65,16 @@ class Column:
 class RunResult:
     """The result of a run before it is stored; matrices have one line a building and one column a `Column`.
 
+    Matrices lie in memory column by column, because that is how they are made, stored and read.
+
     Attributes
     ----------
     rows
-        Rows of the buildings judged in ``study.buildings``, shape (n,).
+        Rows of the buildings judged in ``study.buildings``, ascending, shape (n,).
     is_linked, reach_ms, facility, radius_mm, people
         What was found; -1 stands for none in reach, facility (row of ``study.sites``) and radius. Shape (n, k).
     network_counts
-        Size of the network and of what is wrong with it, by :func:`layers.run.count_network`.
+        Nodes, edges, parts and the like of the network walked on.
     """
 
     study: Study
@@ -77,30 +83,52 @@ class RunResult:
     is_linked: npt.NDArray[np.bool_]
     reach_ms: Int32Array
     facility: Int32Array
-    radius_mm: IntArray
+    radius_mm: Int32Array
     people: Int32Array
-    network_counts: dict[str, int]
+    network_counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def building_id(self) -> IntArray:
+        """Return the store ids of the buildings judged, ascending, shape (n,)."""
+        return self.study.buildings.building_id[self.rows]
 
     @property
     def facility_id(self) -> IntArray:
         """Return the store ids of the facilities, -1 for none, shape (n, k)."""
-        return np.where(self.facility >= 0, self.study.sites.facility_id[np.maximum(self.facility, 0)], -1)
+        if not self.columns:
+            return np.empty(self.facility.shape, dtype=np.int64)
+        return lay_columns([self.find_facility_ids(number) for number in range(len(self.columns))])
+
+    def find_facility_ids(self, number: int) -> IntArray:
+        """Return the store ids of the facilities of one column, -1 for none, shape (n,)."""
+        # the last entry is what row -1 reads
+        ids = np.append(self.study.sites.facility_id, -1)
+        return ids[self.facility[:, number]]
 
     def digest(self) -> str:
         """Return a hash of every figure of the result, the same on every machine and thread count."""
-        found = hashlib.sha256()
-        for column in self.columns:
+        found = hashlib.sha256(_bytes_of(self.building_id))
+        weighed: set[str] = set()
+        for number, column in enumerate(self.columns):
             found.update(repr(asdict(column)).encode())
-        for array in (
-            self.study.buildings.building_id[self.rows],
-            self.is_linked,
-            self.reach_ms,
-            self.facility_id,
-            self.radius_mm,
-            self.people,
-        ):
-            found.update(np.ascontiguousarray(array).tobytes())
+            if column.demand_group not in weighed:
+                weighed.add(column.demand_group)
+                found.update(_bytes_of(self.people[:, number].astype(np.int32, copy=False)))
+            one = hashlib.sha256(_bytes_of(self.is_linked[:, number]))
+            for values in (self.reach_ms[:, number], self.radius_mm[:, number]):
+                one.update(_bytes_of(values.astype(np.int32, copy=False)))
+            one.update(_bytes_of(self.find_facility_ids(number)))
+            found.update(one.digest())
         return found.hexdigest()
+
+
+def lay_columns(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return columns of one length as a matrix that lies column by column in memory, shape (n, k)."""
+    return np.stack(columns).T
+
+
+def _bytes_of(values: npt.NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from psycopg import sql
 
 from geo.errors import NotReady
 from geo.link import Entrances, Links, Ways, link_sites
+from geo.places import Places
 from geo.units import Int32Array, IntArray, ObjectArray
 from layers.bundle import find_bundle, make_key, save_bundle
 from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, whole_numbers
@@ -51,6 +53,11 @@ class Sites:
     capacity: np.ndarray[tuple[int], np.dtype[np.float64]]
     geometry: ObjectArray
     zone: Int32Array
+
+    @cached_property
+    def places(self) -> Places:
+        """Return where they are, in the metric CRS."""
+        return Places.of(self.geometry)
 
     def rows_of(self, code: str, pack: Pack) -> Int32Array:
         """Return the rows of the facilities that serve a type: those of it and those whose type counts for it.

@@ -343,6 +343,8 @@ run = Table(
     "run",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
+    # figures by building, area and facility; runs that asked the same of the same store share them
+    Column("result_id", BigInteger, ForeignKey("run_result.id"), nullable=False, index=True),
     Column("name", Text),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("state", Text, nullable=False),
@@ -364,7 +366,7 @@ run_column = Table(
     "run_column",
     metadata,
     Column("run_id", BigInteger, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
-    # 1-based position in the arrays of run_building
+    # 1-based
     Column("position", SmallInteger, primary_key=True),
     Column("type", Text, nullable=False),
     Column("profile", Text, nullable=False),
@@ -374,29 +376,16 @@ run_column = Table(
     Column("people_basis", Text, nullable=False),
     Column("facilities", Integer, nullable=False),
     Column("facilities_unlinked", Integer, nullable=False),
+    # added to run_reach.facility gives the store id, so that ids beyond four bytes fit
+    Column("facility_base", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("run_id", "type", "profile", name="uq_run_column_type"),
-)
-
-run_building = Table(
-    "run_building",
-    metadata,
-    Column("run_id", BigInteger, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
-    Column("building_id", BigInteger, primary_key=True),
-    Column("area_code", Text),
-    Column("linked", ARRAY(Boolean), nullable=False),
-    # one element a run_column; null = none within twice the limit
-    Column("reach_ms", ARRAY(Integer), nullable=False),
-    Column("facility_id", ARRAY(BigInteger), nullable=False),
-    Column("radius_mm", ARRAY(BigInteger), nullable=False),
-    # people of the column's demand group living here
-    Column("people", ARRAY(Integer), nullable=False),
 )
 
 run_area = Table(
     "run_area",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("run_id", BigInteger, ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
+    Column("result_id", BigInteger, ForeignKey("run_result.id", ondelete="CASCADE"), nullable=False),
     # null code = buildings of the parent level that lie in none of its children
     Column("area_code", Text),
     Column("parent_code", Text),
@@ -420,7 +409,7 @@ run_area = Table(
     Column("buildings_unknown", Integer, nullable=False),
     Column("buildings_without_counts", Integer, nullable=False),
     CheckConstraint("people = covered + gap + unknown", name="people_sum"),
-    Index("ix_run_area_lookup", "run_id", "type", "profile", "level"),
+    Index("ix_run_area_lookup", "result_id", "type", "profile", "level"),
 )
 
 job = Table(

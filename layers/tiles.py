@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Double, and_, bindparam, case, func, literal, literal_column, or_, select, true
 
 from geo.errors import RequestError, TooLarge
-from layers import tables
-from layers.query.runs import status_of
+from layers import run_tables, tables
+from layers.query.runs import int_at, present, result_of, slice_of, status_of
+from layers.run_slices import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -307,14 +308,18 @@ def coverage_source(run_id: int, column: RunColumn, address: TileAddress) -> Til
     address
         The tile.
     """
-    position, limit_s = column.position, column.limit_s
-    building, result = tables.building, tables.run_building
-    reach_ms = result.c.reach_ms[position]
-    reach_s = func.round(reach_ms / literal_column("1000.0"), 1).cast(Double)
-    state = status_of(result, position, literal(limit_s))
+    building, reach, people = tables.building, run_tables.run_reach, run_tables.run_people
+    result_id, number, limit_s = result_of(run_id), slice_of(building.c.id), column.limit_s
+    reach_ms = int_at(reach.c.reach_ms, building.c.id)
+    reach_s = func.round(present(reach_ms) / literal_column("1000.0"), 1).cast(Double)
+    state = status_of(reach_ms, literal(limit_s))
+    of_column = and_(reach.c.result_id == result_id, reach.c.position == column.position, reach.c.slice == number)
+    of_group = and_(
+        people.c.result_id == result_id, people.c.demand_group == column.demand_group, people.c.slice == number
+    )
     return TileSource(
         name="coverage",
-        rows=building.join(result, and_(result.c.building_id == building.c.id, result.c.run_id == run_id)),
+        rows=building.join(reach, of_column).join(people, of_group),
         key=building.c.id,
         geom=building.c.geom if address.z >= COVERAGE_SHAPE_ZOOM else func.ST_Centroid(building.c.geom),
         columns={
@@ -322,12 +327,16 @@ def coverage_source(run_id: int, column: RunColumn, address: TileAddress) -> Til
             "reach_s": reach_s,
             "limit_s": literal(limit_s),
             "missing_s": case((state == "gap", reach_s - limit_s)),
-            "people": result.c.people[position],
-            "facility_id": result.c.facility_id[position],
+            "people": int_at(people.c.people, building.c.id),
+            "facility_id": present(int_at(reach.c.facility, building.c.id)) + column.facility_base,
             "name": building.c.name,
             "floors": building.c.floors,
         },
-        where=and_(building.c.valid_to.is_(None), building.c.geom.op("&&")(_envelope(address))),
+        where=and_(
+            building.c.valid_to.is_(None),
+            building.c.geom.op("&&")(_envelope(address)),
+            int_at(people.c.people, building.c.id) > ABSENT,
+        ),
         # a fair sample: by a hash of the key, not by what is judged
         first=(func.hashint8(building.c.id), building.c.id),
     )
@@ -341,7 +350,7 @@ def coverage_area_source(
     joined = area.join(
         figures,
         and_(
-            figures.c.run_id == run_id,
+            figures.c.result_id == result_of(run_id),
             figures.c.area_code == area.c.code,
             figures.c.type == column.type,
             figures.c.profile == column.profile,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sqlalchemy import func, insert, select
 
-from layers import tables
+from layers import run_tables, tables
+from layers.run_slices import Slots, encode_reach, save_slices
 from tests import factories
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ REACH_MS: dict[str, list[int | None]] = {
     "EDU_KINDER": [300_000, 300_001, None, None, 12_345],
     "EDU_PRIMARY": [600_000, 100, 700_000, None, 900_500],
 }
+GROUP_OF = {"EDU_KINDER": "a03_05", "EDU_PRIMARY": "a06_11"}
 PEOPLE = {"EDU_KINDER": [10, 20, 30, 40, 0], "EDU_PRIMARY": [5, 5, 5, 5, 5]}
 LINKED = [True, True, True, False, True]
 
@@ -111,10 +115,14 @@ def set_versions(conn: Connection, *, version: int = 1) -> None:
 
 def seed_run(conn: Connection, place: Seed, *, name: str = "first", state: str = "done") -> int:
     """Store a run over the five homes: two types, one profile, figures for every area."""
+    result_id = int(
+        conn.execute(insert(run_tables.run_result).values(key=None).returning(run_tables.run_result.c.id)).scalar_one()
+    )
     run_id = int(
         conn.execute(
             insert(tables.run)
             .values(
+                result_id=result_id,
                 name=name,
                 state=state,
                 request={"types": list(LIMIT_S)},
@@ -139,35 +147,20 @@ def seed_run(conn: Connection, place: Seed, *, name: str = "first", state: str =
                 profile="adult",
                 limit_s=limit_s,
                 radius_limit_m=300.0,
-                demand_group="a03_05",
+                demand_group=GROUP_OF[code],
                 people_basis="bands",
                 facilities=1,
                 facilities_unlinked=0,
             )
         )
-    for number, building_id in enumerate(place.buildings[:5]):
-        conn.execute(
-            insert(tables.run_building).values(
-                run_id=run_id,
-                building_id=building_id,
-                area_code="110100" if number <= 2 else "110200",
-                linked=[LINKED[number]] * 2,
-                reach_ms=[REACH_MS[code][number] for code in LIMIT_S],
-                facility_id=[
-                    None if REACH_MS[code][number] is None else place.facilities[index]
-                    for index, code in enumerate(LIMIT_S)
-                ],
-                radius_mm=[250_000, 350_000],
-                people=[PEOPLE[code][number] for code in LIMIT_S],
-            )
-        )
+    save_figures(conn, place, result_id)
     for code, limit_s in LIMIT_S.items():
         for area_code, level, parent, homes in (
             ("110000", "city", None, range(5)),
             ("110100", "district", "110000", range(3)),
             ("110200", "district", "110000", range(3, 5)),
         ):
-            add_run_area(conn, run_id, code, limit_s, (area_code, level, parent), list(homes))
+            add_run_area(conn, result_id, code, limit_s, (area_code, level, parent), list(homes))
     return run_id
 
 
@@ -179,8 +172,48 @@ def status_of(code: str, number: int) -> str:
     return "covered" if reach_ms is not None and reach_ms <= LIMIT_S[code] * 1000 else "gap"
 
 
+def save_figures(conn: Connection, place: Seed, result_id: int) -> None:
+    """Store the figures of the five homes as a run does."""
+    homes = range(5)
+    slots = Slots.find(np.array([place.buildings[n] for n in homes], dtype=np.int64))
+    head = {"result_id": struct.pack(">q", result_id)}
+    codes = ("110100", "110200")
+    for number, code in enumerate(codes):
+        conn.execute(insert(run_tables.run_area_code).values(result_id=result_id, number=number, code=code))
+    area = np.array([0 if n <= 2 else 1 for n in homes])
+    save_slices(conn, run_tables.run_home, slots.number, [(head, {"area": slots.lay_out(area)})])
+    for position, code in enumerate(LIMIT_S, start=1):
+        linked = np.array([LINKED[n] for n in homes])
+        reach = np.array([-1 if REACH_MS[code][n] is None else REACH_MS[code][n] for n in homes], dtype=np.int32)
+        figures = {
+            "reach_ms": slots.lay_out(encode_reach(reach, linked)),
+            "facility": slots.lay_out(np.where(reach < 0, -1, place.facilities[position - 1])),
+            "radius_mm": slots.lay_out(np.array([250_000 if position == 1 else 350_000 for _ in homes])),
+        }
+        position_head = {**head, "position": struct.pack(">h", position)}
+        save_slices(conn, run_tables.run_reach, slots.number, [(position_head, figures)])
+        covered = [n for n in homes if status_of(code, n) == "covered"]
+        if covered:
+            people = sum(PEOPLE[code][n] for n in covered)
+            conn.execute(
+                insert(run_tables.run_facility).values(
+                    result_id=result_id,
+                    position=position,
+                    facility_id=place.facilities[position - 1],
+                    buildings_covered=len(covered),
+                    people_covered=people,
+                )
+            )
+    people_of = {GROUP_OF[code]: PEOPLE[code] for code in LIMIT_S}
+    for group, counts in people_of.items():
+        people_head = {**head, "demand_group": group.encode()}
+        save_slices(
+            conn, run_tables.run_people, slots.number, [(people_head, {"people": slots.lay_out(np.array(counts[:5]))})]
+        )
+
+
 def add_run_area(
-    conn: Connection, run_id: int, code: str, limit_s: int, area: tuple[str, str, str | None], homes: list[int]
+    conn: Connection, result_id: int, code: str, limit_s: int, area: tuple[str, str, str | None], homes: list[int]
 ) -> None:
     """Store the figures of one area and type."""
     people = {
@@ -190,14 +223,14 @@ def add_run_area(
     counts = {state: sum(status_of(code, n) == state for n in homes) for state in people}
     conn.execute(
         insert(tables.run_area).values(
-            run_id=run_id,
+            result_id=result_id,
             area_code=area[0],
             parent_code=area[2],
             level=area[1],
             name=f"区{area[0]}",
             type=code,
             profile="adult",
-            demand_group="a03_05",
+            demand_group=GROUP_OF[code],
             people=sum(people.values()),
             **people,
             radius_covered=0,

@@ -125,8 +125,9 @@ def draw_first_circle(engine: Engine, settings: Settings) -> None:
 
     question = """
         SELECT ST_X(place), ST_Y(place) FROM (
-            SELECT ST_PointOnSurface(b.geom) AS place FROM onemap.run_building AS r
-            JOIN onemap.building AS b ON b.id = r.building_id WHERE r.linked[1] LIMIT 1) AS linked
+            SELECT ST_PointOnSurface(b.geom) AS place FROM onemap.run_reach AS r
+            JOIN onemap.building AS b ON b.id >> 7 = r.slice
+            WHERE onemap.int_at(r.reach_ms, (b.id & 127)::integer) >= -1 LIMIT 1) AS linked
     """
     with engine.connect() as connection:
         lon, lat = connection.execute(text(question)).one()

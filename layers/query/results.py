@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Double, Numeric, and_, case, func, literal, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    Integer,
+    Numeric,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 
 from geo.errors import NotFound
-from layers import tables
-from layers.query.runs import share_of, status_of
+from layers import run_tables, tables
+from layers.query.runs import int_at, present, result_of, share_of, slice_of, status_of
+from layers.run_slices import ABSENT, SLICE_BUILDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import CTE, ColumnElement, Connection, Select, Subquery
+    from sqlalchemy import CTE, ColumnElement, Connection, Select
 
     from layers.catalog import FacilityType
     from layers.query.runs import RunColumn
@@ -70,6 +85,10 @@ FACILITY_COLUMNS = (
 )
 """Columns of ``gaps export --what facilities``, in order."""
 
+# every place of a slice: beside a row of slices it makes one row a building
+_PLACES = func.generate_series(0, SLICE_BUILDINGS - 1, type_=Integer).table_valued("place").render_derived()
+_PLACE = _PLACES.c.place
+
 
 def degrees(value: ColumnElement[Any]) -> ColumnElement[float]:
     """Return a coordinate with the seven decimals that every answer has."""
@@ -84,27 +103,6 @@ def build_areas_below(area_code: str) -> CTE:
     return tree.union(select(area.c.code).join(tree, area.c.parent_code == tree.c.code).where(live))
 
 
-def build_homes(run_id: int) -> Subquery:
-    """Return the results of a run beside identity and point of each building, one row a building.
-
-    The point lies on the building's surface.
-    """
-    result, building = tables.run_building, tables.building
-    point = func.ST_PointOnSurface(building.c.geom)
-    return (
-        select(
-            result,
-            building.c.source_id,
-            building.c.name,
-            degrees(func.ST_X(point)).label("lon"),
-            degrees(func.ST_Y(point)).label("lat"),
-        )
-        .join(building, building.c.id == result.c.building_id)
-        .where(result.c.run_id == run_id)
-        .subquery("home")
-    )
-
-
 def build_run_buildings(
     run_id: int,
     *,
@@ -113,6 +111,8 @@ def build_run_buildings(
     area_code: str | None = None,
 ) -> Select[Any]:
     """Return one row a building and column: the columns of ``gaps export --what buildings``, ``name``, ``position``.
+
+    The point lies on the building's surface.
 
     Parameters
     ----------
@@ -125,79 +125,109 @@ def build_run_buildings(
     area_code
         Only buildings of this area and the areas below it.
     """
-    kind, facility = tables.run_column, tables.facility
-    home = build_homes(run_id)
-    here = kind.c.position
-    state = status_of(home, here, kind.c.limit_s)
+    building, home, kind = tables.building, run_tables.run_home, tables.run_column
+    reach, people, facility = run_tables.run_reach, run_tables.run_people, tables.facility
+    key = building.c.id
+    result_id, number = result_of(run_id), slice_of(key)
     one = [] if column is None else [kind.c.position == column.position]
+    reach_ms = int_at(reach.c.reach_ms, key)
+    facility_id = present(int_at(reach.c.facility, key)) + kind.c.facility_base
+    point = func.ST_PointOnSurface(building.c.geom)
+    state = status_of(reach_ms, kind.c.limit_s)
+    code = run_tables.run_area_code
     statement = (
         select(
-            home.c.building_id,
-            home.c.source_id,
-            home.c.name,
-            home.c.lon,
-            home.c.lat,
-            home.c.area_code,
-            home.c.people[here].label("people"),
+            key.label("building_id"),
+            building.c.source_id,
+            building.c.name,
+            degrees(func.ST_X(point)).label("lon"),
+            degrees(func.ST_Y(point)).label("lat"),
+            code.c.code.label("area_code"),
+            int_at(people.c.people, key).label("people"),
             kind.c.type,
             kind.c.profile,
             kind.c.limit_s,
-            (home.c.reach_ms[here].cast(Double) / MS_PER_S).label("reach_s"),
-            (home.c.radius_mm[here].cast(Double) / MM_PER_M).label("radius_m"),
-            home.c.facility_id[here].label("facility_id"),
+            (present(reach_ms).cast(Double) / MS_PER_S).label("reach_s"),
+            (present(int_at(reach.c.radius_mm, key)).cast(Double) / MM_PER_M).label("radius_m"),
+            facility_id.label("facility_id"),
             facility.c.source_id.label("facility_source_id"),
             state.label("status"),
             kind.c.position,
             kind.c.radius_limit_m,
         )
         .select_from(
-            home.join(kind, and_(kind.c.run_id == home.c.run_id, *one)).outerjoin(
-                facility, facility.c.id == home.c.facility_id[here]
+            building.join(home, and_(home.c.result_id == result_id, home.c.slice == number))
+            .join(kind, and_(kind.c.run_id == run_id, *one))
+            .join(
+                reach,
+                and_(reach.c.result_id == result_id, reach.c.position == kind.c.position, reach.c.slice == number),
             )
+            .join(
+                people,
+                and_(
+                    people.c.result_id == result_id,
+                    people.c.demand_group == kind.c.demand_group,
+                    people.c.slice == number,
+                ),
+            )
+            .outerjoin(code, and_(code.c.result_id == result_id, code.c.number == int_at(home.c.area, key)))
+            .outerjoin(facility, facility.c.id == facility_id)
         )
-        .order_by(home.c.building_id, kind.c.position)
+        .where(int_at(home.c.area, key) > ABSENT)
+        .order_by(key, kind.c.position)
     )
     if status is not None:
         statement = statement.where(state == status)
     if area_code is not None:
-        statement = statement.where(home.c.area_code.in_(select(build_areas_below(area_code).c.code)))
+        statement = statement.where(code.c.code.in_(select(build_areas_below(area_code).c.code)))
     return statement
 
 
 def after_building(statement: Select[Any], building_id: int, position: int) -> Select[Any]:
     """Return the rows of :func:`build_run_buildings` that come after one of them."""
-    place = tuple_(statement.selected_columns["building_id"], statement.selected_columns["position"])
-    return statement.where(place > tuple_(literal(building_id), literal(position)))
+    key, number = statement.selected_columns["building_id"], statement.selected_columns["position"]
+    # the first condition is what an index can answer
+    return statement.where(key >= building_id, or_(key > building_id, number > position))
 
 
 def build_worst_buildings(run_id: int, column: RunColumn, *, limit: int) -> Select[Any]:
     """Return the uncovered buildings of one column, most people first; ties by building id."""
-    statement = build_run_buildings(run_id, column=column, status="gap")
-    people = statement.selected_columns["people"]
-    return statement.order_by(None).order_by(people.desc(), statement.selected_columns["building_id"]).limit(limit)
+    reach, people = run_tables.run_reach, run_tables.run_people
+    key = (reach.c.slice.cast(BigInteger) * SLICE_BUILDINGS + _PLACE).label("building_id")
+    weight = func.onemap.int_at(people.c.people, _PLACE, type_=Integer)
+    state = status_of(func.onemap.int_at(reach.c.reach_ms, _PLACE, type_=Integer), column.limit_s)
+    building = tables.building.c.id
+    worst = (
+        select(key)
+        .select_from(
+            reach.join(
+                people,
+                and_(
+                    people.c.result_id == reach.c.result_id,
+                    people.c.slice == reach.c.slice,
+                    people.c.demand_group == column.demand_group,
+                ),
+            ).join(_PLACES, true())
+        )
+        .where(reach.c.result_id == result_of(run_id), reach.c.position == column.position)
+        .where(weight >= 0, state == "gap", exists().where(building == key))
+        .order_by(weight.desc(), key)
+        .limit(limit)
+    )
+    statement = build_run_buildings(run_id, column=column)
+    listed = statement.selected_columns
+    return (
+        statement.where(listed["building_id"].in_(worst))
+        .order_by(None)
+        .order_by(listed["people"].desc(), listed["building_id"])
+    )
 
 
 def build_run_facilities(run_id: int, *, column: RunColumn | None = None) -> Select[Any]:
     """Return one row a facility and column: the buildings nearest to it within the limit and the people in them."""
-    result, kind, facility = tables.run_building, tables.run_column, tables.facility
-    here = kind.c.position
-    covered = status_of(result, here, kind.c.limit_s) == "covered"
-    served = (
-        select(
-            kind.c.position,
-            result.c.facility_id[here].label("facility_id"),
-            func.count().label("buildings_covered"),
-            func.sum(result.c.people[here]).label("people_covered"),
-        )
-        .select_from(result.join(kind, kind.c.run_id == result.c.run_id))
-        .where(result.c.run_id == run_id, covered)
-        .group_by(kind.c.position, result.c.facility_id[here])
-    )
-    if column is not None:
-        served = served.where(kind.c.position == column.position)
-    share = served.subquery("served")
+    share, kind, facility = run_tables.run_facility, tables.run_column, tables.facility
     point = func.ST_PointOnSurface(facility.c.geom)
-    return (
+    statement = (
         select(
             share.c.facility_id,
             facility.c.source_id,
@@ -217,8 +247,10 @@ def build_run_facilities(run_id: int, *, column: RunColumn | None = None) -> Sel
                 facility, facility.c.id == share.c.facility_id
             )
         )
+        .where(share.c.result_id == result_of(run_id))
         .order_by(share.c.position, share.c.facility_id)
     )
+    return statement if column is None else statement.where(share.c.position == column.position)
 
 
 def after_facility(statement: Select[Any], position: int, facility_id: int) -> Select[Any]:
@@ -229,11 +261,11 @@ def after_facility(statement: Select[Any], position: int, facility_id: int) -> S
 
 def build_totals(run_id: int) -> Select[Any]:
     """Return people covered, in the gap and unknown of every column, over all buildings of the run."""
-    result, kind = tables.run_building, tables.run_column
-    here = kind.c.position
-    people = func.coalesce(result.c.people[here], 0)
-    state = status_of(result, here, kind.c.limit_s)
-    near = result.c.radius_mm[here] <= kind.c.radius_limit_m * MM_PER_M
+    reach, kind = run_tables.run_reach, tables.run_column
+    people = func.greatest(func.onemap.int_at(run_tables.run_people.c.people, _PLACE, type_=Integer), 0)
+    state = status_of(func.onemap.int_at(reach.c.reach_ms, _PLACE, type_=Integer), kind.c.limit_s)
+    radius_mm = func.onemap.int_at(reach.c.radius_mm, _PLACE, type_=Integer)
+    near = and_(radius_mm >= 0, radius_mm <= kind.c.radius_limit_m * MM_PER_M)
     covered = func.coalesce(func.sum(people).filter(state == "covered"), 0)
     radius = func.coalesce(func.sum(people).filter(near), 0)
     return (
@@ -249,8 +281,19 @@ def build_totals(run_id: int) -> Select[Any]:
             share_of(covered, func.sum(people)).label("share_covered"),
             case((kind.c.radius_limit_m.is_(None), None), else_=radius).label("radius_covered"),
         )
-        .select_from(result.join(kind, kind.c.run_id == result.c.run_id))
-        .where(result.c.run_id == run_id)
+        .select_from(
+            kind.join(reach, reach.c.position == kind.c.position)
+            .join(
+                run_tables.run_people,
+                and_(
+                    run_tables.run_people.c.result_id == reach.c.result_id,
+                    run_tables.run_people.c.demand_group == kind.c.demand_group,
+                    run_tables.run_people.c.slice == reach.c.slice,
+                ),
+            )
+            .join(_PLACES, true())
+        )
+        .where(kind.c.run_id == run_id, reach.c.result_id == result_of(run_id))
         .group_by(kind.c.position, kind.c.type, kind.c.profile, kind.c.demand_group, kind.c.radius_limit_m)
         .order_by(kind.c.position)
     )
@@ -261,7 +304,7 @@ def build_totals_of_areas(run_id: int) -> Select[Any]:
     area, kind = tables.run_area, tables.run_column
     figures = {name: func.sum(area.c[name]) for name in ("people", "covered", "gap", "unknown", "radius_covered")}
     own = and_(
-        area.c.run_id == kind.c.run_id,
+        area.c.result_id == result_of(run_id),
         area.c.type == kind.c.type,
         area.c.profile == kind.c.profile,
         area.c.demand_group == kind.c.demand_group,

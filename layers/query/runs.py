@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Double, case, func, literal, null, select
+from sqlalchemy import Double, Integer, and_, case, func, literal, literal_column, null, select
 
 from geo.errors import NotFound, NotReady, RequestError
 from layers import tables
+from layers.run_slices import NOT_LINKED, SLICE_BITS, SLICE_BUILDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select
 
 RUN_HINT = "`onemap gaps list` shows the runs; `onemap gaps run` makes one."
 STATUSES = ("covered", "gap", "unknown")
@@ -24,7 +25,7 @@ BIGINT_MAX = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class RunColumn:
-    """One type and profile of a run and its place in the arrays of ``run_building``.
+    """One type and profile of a run.
 
     Attributes
     ----------
@@ -36,6 +37,8 @@ class RunColumn:
         Service radius as a straight line, metres; None where the standard gives none.
     people_basis
         ``all`` where the bands of the demand group were not known.
+    facility_base
+        What is added to a stored facility for its store id.
     """
 
     position: int
@@ -47,6 +50,7 @@ class RunColumn:
     people_basis: str
     facilities: int
     facilities_unlinked: int
+    facility_base: int = 0
 
 
 def build_runs(*, after: int | None = None, limit: int | None = None) -> Select[Any]:
@@ -154,23 +158,40 @@ def share_of(part: ColumnElement[Any], whole: ColumnElement[Any]) -> ColumnEleme
     return part.cast(Double) / func.nullif(whole, 0)
 
 
-def status_of(
-    result: FromClause, position: ColumnElement[int] | int, limit_s: ColumnElement[int] | int
-) -> ColumnElement[str]:
+def result_of(run_id: int) -> ScalarSelect[int]:
+    """Return the id of the result of a run, under which its figures stand."""
+    return select(tables.run.c.result_id).where(tables.run.c.id == run_id).scalar_subquery()
+
+
+def slice_of(building_id: ColumnElement[int]) -> ColumnElement[int]:
+    """Return the number of the slice that holds a building's figures."""
+    return building_id.op(">>")(literal_column(str(SLICE_BITS))).cast(Integer)
+
+
+def int_at(slice_column: ColumnElement[bytes], building_id: ColumnElement[int]) -> ColumnElement[int]:
+    """Return the figure of a building in its slice; below 0 as :mod:`layers.run_slices` says."""
+    place = building_id.op("&")(literal_column(str(SLICE_BUILDINGS - 1))).cast(Integer)
+    return func.onemap.int_at(slice_column, place, type_=Integer)
+
+
+def present(figure: ColumnElement[int]) -> ColumnElement[Any]:
+    """Return a figure, null where there is none."""
+    return case((figure >= 0, figure))
+
+
+def status_of(reach_ms: ColumnElement[int], limit_s: ColumnElement[int] | int) -> ColumnElement[str]:
     """Return covered, gap or unknown of a building; the exact second counts as covered.
 
     Parameters
     ----------
-    result
-        ``run_building`` or a selection with its columns.
-    position
-        Place in the arrays, 1-based.
+    reach_ms
+        Reach as it is stored, :data:`layers.run_slices.NOT_LINKED` where the building is tied to no way.
     limit_s
         Seconds a walk may take.
     """
     return case(
-        (result.c.linked[position].is_not(True), literal("unknown")),
-        (result.c.reach_ms[position] <= limit_s * literal(1000), literal("covered")),
+        (reach_ms <= NOT_LINKED, literal("unknown")),
+        (and_(reach_ms >= 0, reach_ms <= limit_s * literal(1000)), literal("covered")),
         else_=literal("gap"),
     )
 
@@ -212,7 +233,7 @@ def build_run_areas(
         area.buildings,
         area.buildings_gap,
         area.buildings_without_counts,
-    ).where(area.run_id == run_id)
+    ).where(area.result_id == result_of(run_id))
     wanted = ((area.type, type_code), (area.profile, profile), (area.level, level), (area.demand_group, demand_group))
     for column, value in wanted:
         if value is not None:
@@ -225,7 +246,7 @@ def fetch_levels(conn: Connection, run_id: int) -> list[str]:
     area = tables.run_area.c
     statement = (
         select(area.level)
-        .where(area.run_id == run_id)
+        .where(area.result_id == result_of(run_id))
         .group_by(area.level)
         .order_by(func.count(area.area_code.distinct()), area.level)
     )

@@ -13,7 +13,7 @@ from layers.catalog import LAYERS
 from layers.query.catalogue import name_level
 from layers.query.layer import LayerState, fetch_layer_states, fetch_reference_layers, view_reference_layer
 from layers.query.results import build_worst_buildings, degrees, fetch_totals
-from layers.query.runs import fetch_columns, fetch_levels
+from layers.query.runs import fetch_columns, fetch_levels, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +137,7 @@ def _fetch_figures(
 ) -> dict[str, list[list[int]]]:
     figures, kind = tables.run_area.c, tables.run_column.c
     own = and_(
-        kind.run_id == figures.run_id,
+        kind.run_id == run_id,
         kind.type == figures.type,
         kind.profile == figures.profile,
         kind.demand_group == figures.demand_group,
@@ -145,7 +145,7 @@ def _fetch_figures(
     statement = (
         select(figures.area_code, kind.position, figures.people, figures.covered, figures.gap, figures.unknown)
         .join_from(tables.run_area, tables.run_column, own)
-        .where(figures.run_id == run_id, figures.area_code.is_not(None))
+        .where(figures.result_id == result_of(run_id), figures.area_code.is_not(None))
     )
     place = {column.position: number for number, column in enumerate(columns)}
     found: dict[str, list[list[int]]] = {}

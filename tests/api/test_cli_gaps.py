@@ -138,7 +138,7 @@ def test_areas_facilities_and_circles_can_be_exported(run: Run, tmp_path: Path) 
     ("words", "code", "message"),
     [
         (("gaps", "run", "--type", "NOPE"), 2, "NOPE"),
-        (("gaps", "run", "--type", "SAF_FIRE1"), 2, "cannot be judged"),
+        (("gaps", "run", "--type", "MED_EMS"), 2, "cannot be judged"),
         (("gaps", "run", "--profile", "bird"), 2, "bird"),
         (("gaps", "run", "--area", "7"), 2, "no area 7"),
         (("gaps", "run", "--minutes", "0"), 2, "above 0"),

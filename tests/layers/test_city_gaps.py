@@ -13,6 +13,7 @@ from layers.catalog import read_pack
 from layers.load import load_layer
 from layers.load_options import LoadOptions
 from layers.query.exports import export_run
+from layers.query.runs import result_of
 from layers.run import run_gaps
 from layers.run_result import GapRequest
 from layers.tables import run_area
@@ -45,7 +46,7 @@ def test_the_old_centre_is_served_and_the_new_edge_is_not(fresh_db: Db, tmp_path
         # every level of the tree sums to everybody
         level = select(run_area.c.level, func.sum(run_area.c.people)).group_by(run_area.c.level)
         whole = level.where(run_area.c.type == "MED_CHC", run_area.c.demand_group == "all")
-        sums = dict(connection.execute(whole.where(run_area.c.run_id == summary.id)).all())
+        sums = dict(connection.execute(whole.where(run_area.c.result_id == result_of(summary.id))).all())
         count = connection.execute(text("SELECT count(*) FROM onemap.building")).scalar_one()
     assert set(sums.values()) == {people}
     assert {"district", "subdistrict", "community", "grid"} <= sums.keys()

@@ -15,6 +15,7 @@ from layers.load import load_layer
 from layers.load_options import LoadOptions
 from layers.load_reference import load_osm
 from layers.run import run_gaps
+from layers.run_load import load_figures
 from layers.run_result import GapRequest
 from tests.gridstore import raise_version
 from tests.oracle import SplitGraph
@@ -86,10 +87,9 @@ def compare(db: Db, tmp_path: Path, code: str, serving: list[str], *, homes: int
     summary = run_gaps(db.writer, settings, GapRequest(types=(code,)))
     with db.reader.connect() as connection:
         crs = connection.execute(text(f"SELECT metric_crs FROM onemap.run WHERE id = {summary.id}")).scalar_one()  # noqa: S608
-        rows = connection.execute(
-            text(f"SELECT building_id, reach_ms[1] FROM onemap.run_building WHERE run_id = {summary.id}")  # noqa: S608
-        )
-        found = {int(b): np.inf if ms is None else ms / 1000 for b, ms in rows}
+        figures = load_figures(connection, summary.id)
+        reach = zip(figures.building_id.tolist(), figures.reach_ms[:, 0].tolist(), strict=True)
+        found = {building: np.inf if ms < 0 else ms / 1000 for building, ms in reach}
         picked = np.arange(len(found))
         if homes is not None:
             picked = np.random.default_rng(20260101).choice(picked, homes, replace=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+import layers.run_functions
 import layers.scenario_tables  # noqa: F401 - registers its tables
 from layers.tables import metadata
 

@@ -1,0 +1,92 @@
+"""Points and outlines in one list: points as plain coordinates, the few that are shapes beside them.
+
+A million points as objects take longer to make than to link; as coordinates they come straight from the store and go
+straight into the kernels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+from geo.units import BoolArray, FloatArray, IntArray, ObjectArray
+
+_POINT = 0
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are, in one CRS.
+
+    Attributes
+    ----------
+    xy
+        Coordinates of the points, not a number for shapes, shape (n, 2).
+    shape_row
+        Rows that are no points, ascending, shape (s,).
+    shape
+        Their geometries, shape (s,).
+    """
+
+    xy: FloatArray
+    shape_row: IntArray
+    shape: ObjectArray
+
+    @classmethod
+    def of(cls, geometry: ObjectArray | Places) -> Places:
+        """Return geometries as places.
+
+        Parameters
+        ----------
+        geometry
+            Points or shapes, none missing, shape (n,); places are returned as they are.
+        """
+        if isinstance(geometry, Places):
+            return geometry
+        is_point = np.asarray(shapely.get_type_id(geometry) == _POINT)
+        xy = np.full((geometry.shape[0], 2), np.nan)
+        # an empty point has no coordinates and stays no number
+        xy[is_point, 0] = shapely.get_x(geometry[is_point])
+        xy[is_point, 1] = shapely.get_y(geometry[is_point])
+        rows = np.flatnonzero(~is_point)
+        return cls(xy, rows, geometry[rows])
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return int(self.xy.shape[0])
+
+    @property
+    def is_point(self) -> BoolArray:
+        """Return which are points, shape (n,)."""
+        found = np.ones(self.count, dtype=bool)
+        found[self.shape_row] = False
+        return found
+
+    def take(self, rows: IntArray) -> Places:
+        """Return some of them in the order given.
+
+        Parameters
+        ----------
+        rows
+            Which, shape (m,).
+        """
+        if rows.shape[0] == self.count and (self.count == 0 or bool((np.diff(rows) == 1).all())):
+            return self
+        if self.shape_row.shape[0] == 0:
+            return Places(self.xy[rows], self.shape_row, self.shape)
+        number = np.full(self.count, -1, dtype=np.int64)
+        number[self.shape_row] = np.arange(self.shape_row.shape[0])
+        mine = number[rows]
+        shapes = np.flatnonzero(mine >= 0)
+        return Places(self.xy[rows], shapes, self.shape[mine[shapes]])
+
+    def make_geometry(self) -> ObjectArray:
+        """Return them as geometries, shape (n,)."""
+        made = np.empty(self.count, dtype=object)
+        points = np.flatnonzero(self.is_point)
+        made[points] = shapely.points(self.xy[points])
+        made[self.shape_row] = self.shape
+        return made
