@@ -18,11 +18,12 @@ from api.deps import Services, collect_parameters, refuse_unknown_parameters
 from api.headers import SecurityHeaders
 from api.job_runner import JobRunner
 from api.middleware import HeadAsGet, RefuseOtherHosts, RefuseOtherSites, StopWhenGone
-from api.routes import catalogue, circles, features, health, jobs, pages, runs, search, tiles
+from api.routes import catalogue, circles, features, health, jobs, pages, runs, scenarios, search, tiles
 from api.study_keeper import StudyKeeper
 from geo.errors import OneMapError
 from layers.catalog import read_pack
 from layers.engine import make_async_engine, make_engine
+from layers.scenario import Scenarios
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -76,7 +77,7 @@ def create_app(
         openapi_url=None,
         lifespan=_make_lifespan(settings, executor, warm=warm),
     )
-    for module in (catalogue, tiles, runs, circles, features, jobs, search, health):
+    for module in (catalogue, tiles, runs, circles, scenarios, features, jobs, search, health):
         app.include_router(
             module.router,
             dependencies=[Depends(refuse_unknown_parameters)],
@@ -110,11 +111,13 @@ def _make_lifespan(settings: Settings, executor: Callable[[], Executor], *, warm
         threads = make_engine(settings, role="reader")
         job_engine = make_engine(settings, role="writer")
         runner = JobRunner(settings, job_engine, executor())
+        studies = StudyKeeper(settings, threads)
         app.state.services = Services(
             settings=settings,
             pack=read_pack(city_file=settings.city_file),
             threads=threads,
-            studies=StudyKeeper(settings, threads),
+            studies=studies,
+            scenarios=Scenarios(reader=threads, writer=job_engine, settings=settings, load=studies.load),
             jobs=runner,
             parameters=collect_parameters(app.openapi()),
             **pools,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from api.job_runner import JobRunner
     from api.study_keeper import StudyKeeper
     from layers.catalog import Pack
+    from layers.scenario import Scenarios
     from layers.settings import Settings
 
 P = ParamSpec("P")
@@ -44,8 +45,8 @@ class Services:
         Readers of their own: a flood of tiles must not keep a card waiting, nor a large export the tiles.
     writer
         For jobs that are asked for.
-    threads, studies
-        Reader for work done in threads, and the network they walk.
+    threads, studies, scenarios
+        Reader for work done in threads, the network they walk, and the runs that scenarios are set on.
     parameters
         Query parameters every address takes, from the OpenAPI document.
     """
@@ -57,6 +58,7 @@ class Services:
     writer: AsyncEngine
     threads: Engine
     studies: StudyKeeper
+    scenarios: Scenarios
     jobs: JobRunner
     parameters: Parameters = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ scenario adds are known in later edits as -1, -2 … in the order they were adde
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,7 @@ class _Reader:
     offset: int
     added: int = 0
     drawn: int = 0
+    closed: set[int] = field(default_factory=set)
 
     def read(self, number: int, raw: RawEdit) -> Edit:
         """Return one edit as the engine takes it."""
@@ -147,9 +148,15 @@ class _Reader:
 
     def _read_facility(self, name: str, raw: RawEdit) -> Edit:
         row = self._find_facility(name, raw["facility_id"])
+        if row in self.closed:
+            raise RequestError(
+                f"Reading {name}: an edit before it closes facility {raw['facility_id']}",
+                parameter=f"{name}.facility_id",
+            )
         if raw["op"] == "move_facility":
             return engine.FacilityMoved(row, self._read_site(name, raw))
         if raw["op"] == "close_facility":
+            self.closed.add(row)
             return engine.FacilityClosed(row)
         return engine.FacilityResized(row, float(raw["capacity"]))
 

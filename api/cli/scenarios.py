@@ -13,9 +13,9 @@ from api.cli.context import json_option, open_engine, pass_settings, print_json,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layers.scenario import Made, Scenarios
     from sqlalchemy import Connection, Engine, Row
 
+    from layers.scenario import Made, Scenarios
     from layers.settings import Settings
 
 WHATS = ("buildings", "areas")
@@ -217,9 +217,8 @@ def export_command(settings: Settings, scenario_id: int, what: str, *, out: Path
 
 
 def _fetch(connection: Connection, scenario_id: int) -> dict[str, Any]:
-    from layers.scenario_result import BUILDINGS_SHOWN
-
     from layers.query.scenarios import describe_scenario, fetch_difference, fetch_scenario
+    from layers.scenario_result import BUILDINGS_SHOWN
 
     row: Row[Any] = fetch_scenario(connection, scenario_id)
     return {

@@ -1,0 +1,164 @@
+"""Scenarios on a real store: their difference is that of a full run on data that were really edited."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select
+
+from layers import tables
+from layers.query.scenarios import (
+    describe_scenario,
+    fetch_difference,
+    fetch_scenario,
+)
+from layers.run import run_gaps
+from layers.scenario_result import describe_difference
+from tests.gridcity import box
+from tests.layers.scenario_town import (
+    CLINIC,
+    NINE,
+    REQUEST,
+    DataEditor,
+    Store,
+    at,
+    find_street,
+    lonlat,
+    read_areas,
+    read_buildings,
+    way,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from tests.conftest import Db
+
+RawEdits = list[dict[str, Any]]
+
+
+@pytest.fixture
+def store(fresh_db: Db, tmp_path: Path) -> Store:
+    """Return a town with one run."""
+    return Store(fresh_db, replace(fresh_db.settings, home=tmp_path))
+
+
+def list_edits(store: Store, connection: Connection) -> dict[str, RawEdits]:
+    """Return lists of edits by what they try."""
+    clinic, other, _, nine = store.town.sites
+    gate = connection.execute(select(func.min(tables.gate.c.id))).scalar_one()
+    add = {"op": "add_facility", "type": CLINIC, "geometry": at(480, 260), "capacity": 25.0}
+    return {
+        "a clinic": [add],
+        "a clinic as an outline": [{**add, "geometry": lonlat(box(455, 215, 490, 285))}],
+        "a school that counts for another type": [{"op": "add_facility", "type": NINE, "geometry": at(250, 400)}],
+        "moved": [{"op": "move_facility", "facility_id": clinic, "geometry": at(450, 300)}],
+        "closed": [{"op": "close_facility", "facility_id": nine}],
+        "all of a type closed": [{"op": "close_facility", "facility_id": one} for one in (clinic, other)],
+        "resized": [{"op": "resize_facility", "facility_id": clinic, "capacity": 77.0}],
+        "added, moved, closed": [
+            add,
+            {**add, "geometry": at(700, 100)},
+            {"op": "move_facility", "facility_id": -1, "geometry": at(20, 480)},
+            {"op": "close_facility", "facility_id": -2},
+            {"op": "close_facility", "facility_id": clinic},
+        ],
+        "a street closed": [{"op": "close_street", "street_id": find_street(connection, 50, 0)}],
+        "a private way opened": [{"op": "open_street", "street_id": find_street(connection, 1200, 0)}],
+        # a clinic inside a wall serves those outside only through a gate that lets them in
+        "a gate opened": [{**add, "geometry": at(255, 150)}, {"op": "open_gate", "gate_id": gate}],
+        "a path drawn": [{"op": "draw_path", "geometry": way((1000, 500), (1150, 200), (1300, 0))}],
+        "steps drawn and closed again": [
+            {"op": "draw_path", "geometry": way((0, 0), (100, 100)), "steps": True},
+            {"op": "draw_path", "geometry": way((200, 0), (300, 100)), "steps": True},
+            {"op": "close_street", "street_id": -1},
+        ],
+        "everything": [
+            {"op": "close_street", "street_id": find_street(connection, 150, 100)},
+            add,
+            {"op": "open_gate", "gate_id": gate},
+            {"op": "move_facility", "facility_id": other, "geometry": at(640, 440)},
+            {"op": "draw_path", "geometry": way((400, 300), (600, 400))},
+            {"op": "close_facility", "facility_id": nine},
+        ],
+    }
+
+
+EDITS = (
+    "a clinic",
+    "a clinic as an outline",
+    "a school that counts for another type",
+    "moved",
+    "closed",
+    "all of a type closed",
+    "resized",
+    "added, moved, closed",
+    "a street closed",
+    "a private way opened",
+    "a gate opened",
+    "a path drawn",
+    "steps drawn and closed again",
+    "everything",
+)
+
+
+def check_against_full_run(store: Store, edits: RawEdits, difference: dict[str, Any]) -> None:
+    """Edit the data themselves, run everything, and compare what differs from the base run."""
+    with store.db.writer.begin() as connection:
+        areas, homes = read_areas(connection, store.run_id), read_buildings(connection, store.run_id)
+        editor = DataEditor(connection)
+        editor.apply(edits)
+    again = run_gaps(store.db.writer, store.settings, REQUEST)
+    with store.db.reader.connect() as connection:
+        areas_now, homes_now = read_areas(connection, again.id), read_buildings(connection, again.id)
+    new = {key: -number for number, key in enumerate(editor.added, start=1)}
+    for row in difference["areas"]:
+        key = tuple(row[name] for name in ("type", "profile", "demand_group", "level", "area_code", "parent_code"))
+        for side, figures in (("before", areas), ("after", areas_now)):
+            assert {name: row[side][name] for name in figures[key]} == figures[key], (key, side)
+    told = {
+        tuple(row[n] for n in ("type", "profile", "demand_group", "level", "area_code", "parent_code"))
+        for row in difference["areas"]
+    }
+    # nothing that differs is left out
+    assert {key for key, figures in areas_now.items() if figures != areas[key]} <= told
+    changed = {(row["building_id"], row["type"], row["profile"]): row for row in difference["buildings"]}
+    assert len(changed) == len(difference["buildings"]) == difference["buildings_changed"]
+    for key, now in homes_now.items():
+        now["facility_id"] = new.get(now["facility_id"], now["facility_id"])
+        assert (key in changed) == (now != homes[key]), (key, now, homes[key])
+        if key in changed:
+            row = changed[key]
+            for side, figures in (("before", homes[key]), ("after", now)):
+                found = {name: row[f"{name}_{side}"] for name in ("status", "reach_s", "facility_id")}
+                assert found == {name: figures[name] for name in found}, (key, side)
+            assert (row["people"], row["area_code"]) == (now["people"], now["area_code"])
+    totals = {(total["type"], total["profile"]): total for total in again.totals}
+    for row in difference["types"]:
+        total = totals[row["type"], row["profile"]]
+        assert {name: row["after"][name] for name in ("covered", "gap", "unknown", "facilities")} == {
+            name: total[name] for name in ("covered", "gap", "unknown", "facilities")
+        }
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_scenario_is_a_full_run_on_edited_data(store: Store, name: str) -> None:
+    with store.db.reader.connect() as connection:
+        edits = list_edits(store, connection)[name]
+    made = store.scenarios.create("latest", edits, name=name)
+    difference = describe_difference(made.result, buildings=10_000)
+    with store.db.reader.connect() as connection:
+        row = fetch_scenario(connection, made.id)
+        # what is stored tells the same
+        assert fetch_difference(connection, row, buildings=10_000) == difference
+        assert describe_scenario(connection, row)["stale"] is False
+    assert bool(difference["types"]), "these edits change nothing: nothing is tested"
+    check_against_full_run(store, edits, difference)
+    with store.db.reader.connect() as connection:
+        told = describe_scenario(connection, fetch_scenario(connection, made.id))
+    assert told["stale"] is True
+    assert told["changed_layers"] == ["facilities", "gates", "streets"]
