@@ -14,150 +14,50 @@ edited data. Edits apply one after the other, so a path may join a path drawn be
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
+from geo.edits_facilities import Facilities, append_object, edit_facilities, find_zone
+from geo.edits_kinds import (
+    FACILITY_EDITS,
+    MAX_EDITS,
+    MAX_PATH_M,
+    MAX_SNAP_M,
+    NAMES,
+    PATH_SNAP_M,
+    Edit,
+    FacilityAdded,
+    FacilityClosed,
+    FacilityMoved,
+    FacilityResized,
+    GateAdded,
+    GateClosed,
+    GateOpened,
+    PathDrawn,
+    Place,
+    StreetClosed,
+    StreetOpened,
+    check_count,
+    check_geometry,
+)
 from geo.edits_streets import StreetBook, StreetShelf, is_end, split_row
-from geo.errors import RequestError
 from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Barriers
 from geo.network import CLOSED_ON_FOOT, NO_WHEELCHAIR, STEPS, Gates, Network, Streets, build_network, cut_line
-from geo.units import FloatArray, Int32Array, IntArray, ObjectArray
+from geo.units import FloatArray, IntArray, ObjectArray
 from geo.walls import OUTSIDE, Walls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_EDITS = 200
-"""A longer list is a data load, not a question."""
-
-PATH_SNAP_M = 5.0
-"""An end of a drawn path joins a street this near to it unless told otherwise."""
-
-MAX_SNAP_M = 20.0
-MAX_PATH_M = 100_000.0
-MAX_CAPACITY = 1e9
-MAX_COORDINATE_M = 1e8
-"""Beyond any metric CRS of the Earth."""
-
-SITE_TYPES = ("Point", "Polygon", "MultiPolygon")
-
-
-@dataclass(frozen=True, slots=True)
-class FacilityAdded:
-    """A facility that is not there yet.
-
-    Attributes
-    ----------
-    geometry
-        Point or outline in the metric CRS.
-    serves
-        Columns it counts for, 0-based.
-    capacity
-        Its capacity; None where it is not known.
-    """
-
-    geometry: shapely.Geometry
-    serves: tuple[int, ...]
-    capacity: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FacilityMoved:
-    """A facility at another place, metric CRS."""
-
-    facility: int
-    geometry: shapely.Geometry
-
-
-@dataclass(frozen=True, slots=True)
-class FacilityClosed:
-    """A facility that is given up."""
-
-    facility: int
-
-
-@dataclass(frozen=True, slots=True)
-class FacilityResized:
-    """A facility with another capacity."""
-
-    facility: int
-    capacity: float
-
-
-@dataclass(frozen=True, slots=True)
-class StreetClosed:
-    """A street nobody may walk; all rows of the store id."""
-
-    street_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreetOpened:
-    """A street everybody may walk; all rows of the store id."""
-
-    street_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class GateClosed:
-    """A gate nobody may pass."""
-
-    gate_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class GateOpened:
-    """A gate anybody may pass, or residents only; also one that was closed."""
-
-    gate_id: int
-    opens_to_all: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class GateAdded:
-    """A new gate in the wall of an enforced compound, attached to the ways at both sides as any gate is."""
-
-    point: shapely.Point
-    compound_id: int
-    opens_to_all: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PathDrawn:
-    """A new way.
-
-    Attributes
-    ----------
-    line
-        LineString in the metric CRS.
-    flags
-        Bits of :data:`geo.network.STEPS` and :data:`geo.network.NO_WHEELCHAIR`.
-    snap_m
-        How far its ends may move to join a street, metres.
-    """
-
-    line: shapely.LineString
-    flags: int = 0
-    snap_m: float = PATH_SNAP_M
-
-
-Edit = (
-    FacilityAdded
-    | FacilityMoved
-    | FacilityClosed
-    | FacilityResized
-    | StreetClosed
-    | StreetOpened
-    | GateClosed
-    | GateOpened
-    | GateAdded
-    | PathDrawn
-)
-FACILITY_EDITS = (FacilityAdded, FacilityMoved, FacilityClosed, FacilityResized)
+__all__ = [
+    "FACILITY_EDITS", "MAX_EDITS", "PATH_SNAP_M", "Edit", "Facilities", "FacilityAdded", "FacilityClosed",
+    "FacilityMoved", "FacilityResized", "GateAdded", "GateClosed", "GateOpened", "PathDrawn", "Plan", "StreetClosed",
+    "StreetOpened", "Town", "apply_edits", "build_town", "check_count", "edit_facilities", "edit_plan", "start_plan",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -197,31 +97,6 @@ class Town:
     def open_gate_point(self) -> ObjectArray:
         """Return the gates by which sites may be entered."""
         return self.gate_point[~np.isin(self.gate_point_id, list(self.closed_gates))]
-
-
-@dataclass(frozen=True)
-class Facilities:
-    """Facilities by row.
-
-    Attributes
-    ----------
-    geometry
-        Points or outlines in the metric CRS, shape (f,).
-    zone
-        Compound number each lies in, -1 outside, shape (f,).
-    capacity
-        Capacities, not a number where not known, shape (f,).
-    serves
-        For each column the rows of its facilities, ascending.
-    closed
-        Rows that are given up.
-    """
-
-    geometry: ObjectArray
-    zone: Int32Array
-    capacity: FloatArray
-    serves: tuple[Int32Array, ...]
-    closed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -274,167 +149,7 @@ def start_plan(town: Town) -> Plan:
     return Plan(town, book, town.gates, town.gate_point_id, town.gate_point, town.closed_gates)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Number and name of an edit, for messages."""
-
-    number: int
-    what: str = field(default="")
-
-    def refuse(self, why: str, *, hint: str = "") -> RequestError:
-        """Return the error that names the edit."""
-        return RequestError(f"edit {self.number + 1} ({self.what}): {why}", hint=hint, parameter=self.parameter)
-
-    @property
-    def parameter(self) -> str:
-        """Return the name of the edit in a request."""
-        return f"edits[{self.number}]"
-
-
-_NAMES: dict[type, str] = {
-    FacilityAdded: "facility added",
-    FacilityMoved: "facility moved",
-    FacilityClosed: "facility closed",
-    FacilityResized: "facility resized",
-    StreetClosed: "street closed",
-    StreetOpened: "street opened",
-    GateClosed: "gate closed",
-    GateOpened: "gate opened",
-    GateAdded: "gate added",
-    PathDrawn: "path drawn",
-}
-
-
-def check_count(count: int) -> None:
-    """Refuse a list of edits that is too long.
-
-    Parameters
-    ----------
-    count
-        How many edits there are in all.
-
-    Raises
-    ------
-    RequestError
-        There are more than 200.
-    """
-    if count > MAX_EDITS:
-        raise RequestError(
-            f"{count} edits on one base: expected at most {MAX_EDITS}",
-            hint="load the changed layers instead",
-            parameter="edits",
-        )
-
-
-def _check_geometry(geometry: object, kinds: tuple[str, ...], place: _Place) -> None:
-    kind = getattr(geometry, "geom_type", type(geometry).__name__)
-    if kind not in kinds:
-        raise place.refuse(f"geometry {kind}, expected {' or '.join(kinds)}")
-    xy = shapely.get_coordinates(geometry)
-    if xy.shape[0] == 0:
-        raise place.refuse("the geometry is empty")
-    if not np.isfinite(xy).all() or float(np.abs(xy).max()) > MAX_COORDINATE_M:
-        raise place.refuse("coordinates that are no place on the Earth", hint="give metres of the metric CRS")
-    if kind != "LineString" and not shapely.is_valid(geometry):
-        raise place.refuse(f"the outline is not valid: {shapely.is_valid_reason(geometry)}")
-
-
-def _check_capacity(capacity: float, place: _Place) -> None:
-    if not 0.0 <= capacity <= MAX_CAPACITY:
-        raise place.refuse(f"capacity {capacity}, expected 0 to {MAX_CAPACITY:g}")
-
-
-def _check_facility(facilities: Facilities, row: int, place: _Place) -> None:
-    if not 0 <= row < facilities.zone.shape[0]:
-        raise place.refuse(f"there is no facility {row}; there are {facilities.zone.shape[0]}")
-    if row in facilities.closed:
-        raise place.refuse(f"facility {row} is closed already")
-
-
-def _find_zone(walls: Walls, geometry: shapely.Geometry) -> int:
-    inside = np.empty(1, dtype=object)
-    inside[0] = shapely.point_on_surface(geometry)
-    return int(walls.find_zones(inside)[0])
-
-
-def _put(values: ObjectArray, row: int, value: object) -> ObjectArray:
-    changed = values.copy()
-    changed[row] = value
-    return changed
-
-
-def _append(values: ObjectArray, value: object) -> ObjectArray:
-    longer = np.empty(values.shape[0] + 1, dtype=object)
-    longer[:-1] = values
-    longer[-1] = value
-    return longer
-
-
-def _add_facility(facilities: Facilities, edit: FacilityAdded, walls: Walls, place: _Place) -> Facilities:
-    _check_geometry(edit.geometry, SITE_TYPES, place)
-    columns = len(facilities.serves)
-    unknown = [c for c in edit.serves if not 0 <= c < columns]
-    if unknown or not edit.serves:
-        raise place.refuse(f"it serves column {unknown[0] if unknown else 'none'}, expected some of 0 to {columns - 1}")
-    if edit.capacity is not None:
-        _check_capacity(edit.capacity, place)
-    row = np.array([facilities.zone.shape[0]], dtype=np.int32)
-    capacity = np.nan if edit.capacity is None else edit.capacity
-    return replace(
-        facilities,
-        geometry=_append(facilities.geometry, edit.geometry),
-        zone=np.append(facilities.zone, np.int32(_find_zone(walls, edit.geometry))),
-        capacity=np.append(facilities.capacity, capacity),
-        serves=tuple(
-            np.concatenate([rows, row]) if column in edit.serves else rows
-            for column, rows in enumerate(facilities.serves)
-        ),
-    )
-
-
-def edit_facilities(facilities: Facilities, edit: Edit, *, walls: Walls, number: int) -> Facilities:
-    """Return the facilities after one edit.
-
-    Parameters
-    ----------
-    facilities
-        The facilities before.
-    edit
-        One that changes a facility.
-    walls
-        Enforced compounds, which say where a place lies.
-    number
-        Place of the edit in its list, for messages.
-
-    Raises
-    ------
-    RequestError
-        There is no such facility or column, it is closed already, or a place or capacity makes no sense.
-    """
-    place = _Place(number, _NAMES[type(edit)])
-    if isinstance(edit, FacilityAdded):
-        return _add_facility(facilities, edit, walls, place)
-    if not isinstance(edit, FacilityMoved | FacilityClosed | FacilityResized):
-        return facilities
-    _check_facility(facilities, edit.facility, place)
-    if isinstance(edit, FacilityResized):
-        _check_capacity(edit.capacity, place)
-        capacity = facilities.capacity.copy()
-        capacity[edit.facility] = edit.capacity
-        return replace(facilities, capacity=capacity)
-    if isinstance(edit, FacilityClosed):
-        return replace(
-            facilities,
-            serves=tuple(rows[rows != edit.facility] for rows in facilities.serves),
-            closed=facilities.closed | {edit.facility},
-        )
-    _check_geometry(edit.geometry, SITE_TYPES, place)
-    zone = facilities.zone.copy()
-    zone[edit.facility] = _find_zone(walls, edit.geometry)
-    return replace(facilities, geometry=_put(facilities.geometry, edit.facility, edit.geometry), zone=zone)
-
-
-def _edit_street(plan: Plan, edit: StreetClosed | StreetOpened, place: _Place) -> Plan:
+def _edit_street(plan: Plan, edit: StreetClosed | StreetOpened, place: Place) -> Plan:
     if not plan.book.has(edit.street_id):
         raise place.refuse(f"there is no street {edit.street_id}")
     rows = plan.book.take([edit.street_id])
@@ -448,7 +163,7 @@ def _edit_street(plan: Plan, edit: StreetClosed | StreetOpened, place: _Place) -
     return replace(plan, book=plan.book.put(rows))
 
 
-def _edit_gate(plan: Plan, edit: GateClosed | GateOpened, place: _Place) -> Plan:
+def _edit_gate(plan: Plan, edit: GateClosed | GateOpened, place: Place) -> Plan:
     row = np.flatnonzero(plan.gates.gate_id == edit.gate_id)
     if row.size == 0:
         raise place.refuse(f"there is no gate {edit.gate_id} of a compound")
@@ -460,8 +175,8 @@ def _edit_gate(plan: Plan, edit: GateClosed | GateOpened, place: _Place) -> Plan
     return replace(plan, gates=gates, closed_gates=plan.closed_gates - {edit.gate_id})
 
 
-def _add_gate(plan: Plan, edit: GateAdded, place: _Place) -> Plan:
-    _check_geometry(edit.point, ("Point",), place)
+def _add_gate(plan: Plan, edit: GateAdded, place: Place) -> Plan:
+    check_geometry(edit.point, ("Point",), place)
     zone = np.flatnonzero(plan.town.walls.compound_id == edit.compound_id)
     if zone.size == 0:
         raise place.refuse(
@@ -472,7 +187,7 @@ def _add_gate(plan: Plan, edit: GateAdded, place: _Place) -> Plan:
     gate_id = int(known.max(initial=0)) + 1
     made = Gates(
         gate_id=np.append(gates.gate_id, gate_id),
-        point=_append(gates.point, edit.point),
+        point=append_object(gates.point, edit.point),
         zone=np.append(gates.zone, np.int32(zone[0])),
         opens_to_all=np.append(gates.opens_to_all, edit.opens_to_all),
     )
@@ -480,7 +195,7 @@ def _add_gate(plan: Plan, edit: GateAdded, place: _Place) -> Plan:
         plan,
         gates=made,
         gate_point_id=np.append(plan.gate_point_id, gate_id),
-        gate_point=_append(plan.gate_point, edit.point),
+        gate_point=append_object(plan.gate_point, edit.point),
     )
 
 
@@ -497,7 +212,7 @@ def _join_end(
         foot = shapely.line_interpolate_point(line, place_m)
         if distance[row] > snap_m or (rows.flags[row] & CLOSED_ON_FOOT):
             continue
-        if rows.is_private[row] and _find_zone(walls, foot) == OUTSIDE:
+        if rows.is_private[row] and find_zone(walls, foot) == OUTSIDE:
             continue
         if distance[row] > 0 and _crosses_wall(walls, shapely.linestrings([xy, shapely.get_coordinates(foot)[0]])):
             continue
@@ -519,8 +234,8 @@ def _crosses_wall(walls: Walls, segment: shapely.LineString) -> bool:
     return bool(shapely.crosses(shapely.boundary(walls.polygon[near]), segment).any())
 
 
-def _draw_path(plan: Plan, edit: PathDrawn, place: _Place) -> Plan:
-    _check_geometry(edit.line, ("LineString",), place)
+def _draw_path(plan: Plan, edit: PathDrawn, place: Place) -> Plan:
+    check_geometry(edit.line, ("LineString",), place)
     if not 0.0 <= edit.snap_m <= MAX_SNAP_M:
         raise place.refuse(f"its ends may move {edit.snap_m} m, expected 0 to {MAX_SNAP_M:g} m")
     if edit.flags & ~(STEPS | NO_WHEELCHAIR):
@@ -570,7 +285,7 @@ def edit_plan(plan: Plan, edit: Edit, *, number: int) -> Plan:
     RequestError
         There is no such street, gate or walled compound, or a path has no length or joins nothing.
     """
-    place = _Place(number, _NAMES[type(edit)])
+    place = Place(number, NAMES[type(edit)])
     if isinstance(edit, StreetClosed | StreetOpened):
         return _edit_street(plan, edit, place)
     if isinstance(edit, GateClosed | GateOpened):

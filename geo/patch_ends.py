@@ -54,12 +54,13 @@ def _ends_of(ground: Ground, edge: IntArray) -> _Ends:
     )
 
 
-def _nodes_near(ground: Ground, plan: Plan, draft: Draft, dead: IntArray) -> IntArray:
-    """Return the nodes whose junction a new line end could join."""
-    if draft.line.shape[0] == 0:
+def _nodes_near(
+    ground: Ground, plan: Plan, dead: IntArray, *, x_mm: IntArray, y_mm: IntArray, node_id: IntArray
+) -> IntArray:
+    """Return the nodes whose junction a line end at one of some places, or with one of some node ids, could join."""
+    if x_mm.shape[0] == 0:
         return np.empty(0, dtype=np.int64)
-    x, y, _, node_id = find_ends(draft)
-    points = np.asarray(shapely.points(x / MM_PER_M, y / MM_PER_M), dtype=object)
+    points = np.asarray(shapely.points(x_mm / MM_PER_M, y_mm / MM_PER_M), dtype=object)
     near = plan.book.find_near(points, _NEAR_MM / MM_PER_M)
     wanted = np.unique(node_id[node_id > 0])
     if wanted.size:
@@ -109,6 +110,11 @@ class Tie:
     moved_node: IntArray
 
 
+def _ends_at(ground: Ground, nodes: IntArray, dead: IntArray) -> _Ends:
+    """Return the ends of all edges at some nodes but those that will be no more; their other ends are among them."""
+    return _ends_of(ground, np.setdiff1d(ground.edges_at(nodes)[0], dead))
+
+
 def tie_ends(ground: Ground, plan: Plan, dead: IntArray, draft: Draft) -> Tie:
     """Return which ends are one junction now, asked of those it can have changed for.
 
@@ -123,13 +129,19 @@ def tie_ends(ground: Ground, plan: Plan, dead: IntArray, draft: Draft) -> Tie:
     draft
         Edges that will be appended.
     """
-    gone = np.concatenate([ground["exit_a"][dead], ground["exit_b"][dead]]).astype(np.int64)
-    nodes = np.union1d(gone, _nodes_near(ground, plan, draft, dead)).astype(np.int64)
-    edges, _ = ground.edges_at(nodes)
-    edges = np.setdiff1d(edges, dead)
-    ends = _ends_of(ground, edges)
-    mine = np.flatnonzero(np.isin(ends.node, nodes))
     x, y, zone, node_id = find_ends(draft)
+    gone = np.concatenate([ground["exit_a"][dead], ground["exit_b"][dead]]).astype(np.int64)
+    nodes = np.union1d(gone, _nodes_near(ground, plan, dead, x_mm=x, y_mm=y, node_id=node_id)).astype(np.int64)
+    ends = _ends_at(ground, nodes, dead)
+    named = np.flatnonzero(ends.node_id > 0)
+    if named.size:
+        # ends of one node id stand where the first of them does; where that one went they stand elsewhere now
+        more = _nodes_near(
+            ground, plan, dead, x_mm=ends.x_mm[named], y_mm=ends.y_mm[named], node_id=ends.node_id[named]
+        )
+        nodes = np.union1d(nodes, more).astype(np.int64)
+        ends = _ends_at(ground, nodes, dead)
+    mine = np.flatnonzero(np.isin(ends.node, nodes))
     count = draft.line.shape[0]
     gate = np.concatenate([ground["edge_gate"][ends.edge[mine]], draft.gate, draft.gate]).astype(np.int64)
     street = np.concatenate([ground["edge_street"][ends.edge[mine]], draft.street, draft.street])

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo import repair
+from geo import repair_rows
 from geo.costs import find_walkable
 from geo.graph import find_residents_gates
 from geo.network import Network
@@ -383,10 +383,10 @@ def _lay_out(walk: Walk) -> dict[str, Anything]:
         np.zeros(arc_node.shape[0], dtype=np.int32),
         np.zeros(arc_node.shape[0], dtype=np.uint32),
     )
-    repair.turn_rows(first, last, arc_node, arc_ms, *turned)
+    repair_rows.turn_rows(first, last, arc_node, arc_ms, *turned)
     exit_a, exit_b = np.array(walk.exit_a), np.array(walk.exit_b)
     rows = (np.zeros(nodes, dtype=np.int32), np.zeros(nodes, dtype=np.int32), np.zeros(2 * edges, dtype=np.int32))
-    repair.list_edges_by_node(exit_a, exit_b, *rows)
+    repair_rows.list_edges_by_node(exit_a, exit_b, *rows)
     return {
         "first": first,
         "last": last,

@@ -21,34 +21,30 @@ from geo.edits import (
     FACILITY_EDITS,
     Edit,
     Facilities,
-    FacilityAdded,
     FacilityClosed,
-    FacilityMoved,
     Plan,
     check_count,
     edit_facilities,
     edit_plan,
     start_plan,
 )
-from geo.link import Entrances, Links
+from geo.link import Links
 from geo.patch import Patched, patch_ground, prepare_node_ids
-from geo.patch_ground import NO_ARCS, Diff, Ground
+from geo.patch_ground import NO_ARCS, Ground
 from geo.patch_index import BoxGrid
 from geo.reach import check_bound
 from geo.search import NONE
-from geo.units import Int32Array, IntArray
+from geo.units import IntArray
 from geo.whatif_base import Answer, Base, Change, Column, Figures, run_in_full
+from geo.whatif_bench import Bench, lay_sites
 from geo.whatif_columns import (
-    Bench,
     Census,
     ColumnStep,
     Reader,
     Task,
-    lay_sites,
     make_table,
     search_leaks,
     solve,
-    to_answers,
     to_keys,
 )
 from geo.whatif_links import (
@@ -63,9 +59,21 @@ from geo.whatif_links import (
     relink_sites,
 )
 from geo.whatif_radius import Cells, Measured, measure_anew
+from geo.whatif_steps import (
+    Draft,
+    Step,
+    find_columns,
+    find_gate_changes,
+    find_way,
+    grow,
+    list_placed,
+    put_entrances,
+    take_entrances,
+    unchanged,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Answer", "Base", "Change", "Column", "Figures", "Step", "WhatIf", "run_in_full"]
 
@@ -79,120 +87,12 @@ _NOTHING = np.empty(0, dtype=np.int64)
 _NOTHING_PATCHED = Patched(NO_ARCS, NO_ARCS, _NOTHING, _NOTHING, _NOTHING, frozenset())
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """The state after some edits.
-
-    Attributes
-    ----------
-    edits
-        All edits on the base, one after the other.
-    parent
-        The step before; None for the base itself.
-    facilities
-        The facilities as edited.
-    """
-
-    engine: WhatIf
-    edits: tuple[Edit, ...]
-    parent: Step | None
-    facilities: Facilities
-    plan: Plan | None
-    entrances: Entrances
-    moved: Moved
-    columns: list[ColumnStep]
-    diff: Diff | None
-    full: tuple[Figures, ...] | None
-
-    def apply(self, edits: Sequence[Edit], *, threads: int = 1) -> Step:
-        """Return the state after some more edits; several at once are one step.
-
-        Parameters
-        ----------
-        edits
-            The edits, one after the other.
-        threads
-            Types searched at the same time; the answer does not depend on it.
-
-        Raises
-        ------
-        RequestError
-            An edit makes no sense; ``parameter`` names it.
-        """
-        return self.engine.extend(self, tuple(edits), threads=threads)
-
-    def undo(self) -> Step:
-        """Return the state before this step; the base itself has none before it and is returned."""
-        return self if self.parent is None else self.parent
-
-    @cached_property
-    def answer(self) -> Answer:
-        """Return what all the edits change."""
-        base = self.engine.base
-        if self.full is not None:
-            changes = tuple(_compare(base, number, figures) for number, figures in enumerate(self.full))
-            rows = np.flatnonzero(self.full[0].is_linked != base.homes.links.is_linked) if self.full else _NOTHING
-            return Answer(changes, rows.astype(np.int32))
-        moved, links = self.moved, base.homes.links
-        was_linked, is_linked = links.edge[moved.rows] >= 0, moved.links.edge >= 0
-        other = (was_linked != is_linked) | (is_linked & (links.off_mm[moved.rows] != moved.links.off_mm))
-        switched = moved.rows[was_linked != is_linked]
-        return Answer(
-            tuple(self._change(number, switched) for number in range(len(self.columns))),
-            moved.rows[other].astype(np.int32),
-        )
-
-    def _change(self, number: int, switched: IntArray) -> Change:
-        base, column = self.engine.base.columns[number], self.columns[number]
-        rows = np.union1d(np.union1d(column.rows, column.measured.rows), switched).astype(np.int64)
-        key = to_keys(base.reach_ms[rows], base.facility[rows])
-        key[np.searchsorted(rows, column.rows)] = column.key
-        radius = np.array(base.radius_mm[rows], dtype=np.int64)
-        radius[np.searchsorted(rows, column.measured.rows)] = column.measured.radius_mm
-        links = self.moved.look_up(rows, self.engine.base.homes.links)
-        reach_ms, facility = to_answers(key)
-        return Change(rows.astype(np.int32), reach_ms, facility, radius, links.is_linked)
-
-
-def _compare(base: Base, number: int, figures: Figures) -> Change:
-    """Return the rows in which all figures of a column differ from the base."""
-    column = base.columns[number]
-    differs = (
-        (figures.reach_ms != column.reach_ms)
-        | (figures.facility != column.facility)
-        | (figures.radius_mm != column.radius_mm)
-        | (figures.is_linked != base.homes.links.is_linked)
-    )
-    rows = np.flatnonzero(differs)
-    return Change(
-        rows.astype(np.int32),
-        figures.reach_ms[rows],
-        figures.facility[rows],
-        figures.radius_mm[rows],
-        figures.is_linked[rows],
-    )
-
-
 @dataclass(eq=False)
 class _Labels:
     """Public labels of one column, and the step they are of."""
 
     label: IntArray
     at: Step
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A step on its way: what is edited and where it links, before the columns are solved."""
-
-    facilities: Facilities
-    plan: Plan | None
-    patched: Patched
-    entrances: Entrances
-    moved: Moved
-    relinked: IntArray
-    reentered: IntArray
-    """Facilities whose entrances are not what they were, or that are gone."""
 
 
 class WhatIf:
@@ -239,7 +139,7 @@ class WhatIf:
         zones = self.base.walls.compound_id.shape[0]
         inside = np.flatnonzero(self._table.zone >= 0)
         inside = inside[np.argsort(self._table.zone[inside], kind="stable")].astype(np.int32)
-        self._zone_place: Int32Array = inside
+        self._zone_place = np.asarray(inside, dtype=np.int32)
         self._zone_ptr = np.searchsorted(self._table.zone[inside], np.arange(zones + 1))
         self._homes = HomeBook(
             self.base.home,
@@ -352,7 +252,7 @@ class WhatIf:
 
     def _go_to(self, step: Step) -> None:
         """Lead the walk to a step."""
-        up, down = _find_way(self._at, step)
+        up, down = find_way(self._at, step)
         for one in up:
             if one.diff is not None:
                 self._ground.take_back(one.diff)
@@ -371,13 +271,13 @@ class WhatIf:
             sites = self.start.columns[number].sites
             self._bench.repair(self._ground, label, nothing, (NO_ARCS, NO_ARCS), sites, self._bounds_ms[number])
             kept = self._labels[number] = _Labels(label, self.start)
-        up, down = _find_way(kept.at, step)
+        up, down = find_way(kept.at, step)
         for one in up:
             column = one.columns[number]
             kept.label[column.node] = column.old
         for one in down:
             column = one.columns[number]
-            kept.label = _grow(kept.label, int(column.node.max(initial=-1)) + 1)
+            kept.label = grow(kept.label, int(column.node.max(initial=-1)) + 1)
             kept.label[column.node] = column.new
         kept.at = step
         self._labels.move_to_end(number)
@@ -411,7 +311,7 @@ class WhatIf:
     ) -> Step:
         on_streets = plan is not parent.plan
         everything = list(range(len(self.base.columns)))
-        touched = everything if on_streets else _find_columns(parent.facilities, facilities, edits)
+        touched = everything if on_streets else find_columns(parent.facilities, facilities, edits)
         labels = {number: self._find_labels(number, parent) for number in touched}
         if on_streets:
             self._know_leaks(parent, touched)
@@ -429,7 +329,7 @@ class WhatIf:
                 self._labels.pop(number, None)
             self._ground.take_back(self._ground.end())
             raise
-        columns = [solved.get(number, _unchanged(parent.columns[number])) for number in everything]
+        columns = [solved.get(number, unchanged(parent.columns[number])) for number in everything]
         step = Step(
             self,
             parent.edits + edits,
@@ -448,43 +348,43 @@ class WhatIf:
         self._trim()
         return step
 
-    def _draft(self, parent: Step, edits: tuple[Edit, ...], facilities: Facilities, plan: Plan | None) -> _Draft:
+    def _draft(self, parent: Step, edits: tuple[Edit, ...], facilities: Facilities, plan: Plan | None) -> Draft:
         """Patch the streets and link what they moved."""
         ground, rules = self._ground, self._rules
         patched, moved, relinked = _NOTHING_PATCHED, parent.moved, _NOTHING
         gate_point = self.base.gate_point if plan is None else plan.open_gate_point
-        again = [_list_placed(edits, parent.facilities, facilities)]
+        again = [list_placed(edits, parent.facilities, facilities)]
         if plan is not None and plan is not parent.plan:
             before = self._plan if parent.plan is None else parent.plan
             patched = patch_ground(ground, before, plan)
             moved, relinked = relink_homes(ground, self._homes, moved, patched, rules)
             again.append(relink_sites(ground, self._site_book, facilities, parent.entrances, patched, rules))
-            again.append(find_sites_at(facilities, _find_gate_changes(before, plan), rules))
+            again.append(find_sites_at(facilities, find_gate_changes(before, plan), rules))
         rows = np.setdiff1d(np.concatenate(again), np.array(list(facilities.closed), dtype=np.int64))
         closed = np.array([e.facility for e in edits if isinstance(e, FacilityClosed)], dtype=np.int64)
         entered = enter_sites(ground, facilities, rows, gate_point, rules)
         without = np.union1d(rows, closed).astype(np.int64)
         keep = np.flatnonzero(np.isin(parent.entrances.facility, without, invert=True))
-        entrances = _put_entrances(parent.entrances, keep, entered)
+        entrances = put_entrances(parent.entrances, keep, entered)
         beside = entrances.facility[np.isin(entrances.links.edge, patched.changed)]
-        return _Draft(
+        return Draft(
             facilities, plan, patched, entrances, moved, relinked, np.union1d(without, beside).astype(np.int64)
         )
 
     def _solve_columns(
-        self, parent: Step, draft: _Draft, labels: dict[int, _Labels], threads: int
+        self, parent: Step, draft: Draft, labels: dict[int, _Labels], threads: int
     ) -> dict[int, ColumnStep]:
         ground, walk = self._ground, self.base.walk
         census = self._count(draft)
         few = np.flatnonzero(np.isin(draft.entrances.facility, draft.reentered))
-        entered = _take_entrances(draft.entrances, few)
+        entered = take_entrances(draft.entrances, few)
         off_ms = walk.off_ms(entered.links.off_mm)
         zones = draft.patched.zones | {int(z) for z in np.unique(self.base.homes.zone[draft.relinked]) if z >= 0}
 
         def solve_one(number: int, bench: Bench) -> ColumnStep:
             before, column = parent.columns[number], self.base.columns[number]
             kept = labels[number]
-            kept.label = _grow(kept.label, ground.counts["nodes"])
+            kept.label = grow(kept.label, ground.counts["nodes"])
             bound_ms = self._bounds_ms[number]
             serves = draft.facilities.serves[number]
             new = lay_sites(ground, entered, serves[np.isin(serves, draft.reentered)], off_ms, bound_ms)
@@ -503,7 +403,7 @@ class WhatIf:
             done = pool.map(lambda s, b: [(n, solve_one(n, b)) for n in s], shares, benches)
             return {number: column for share in done for number, column in share}
 
-    def _count(self, draft: _Draft) -> Census:
+    def _count(self, draft: Draft) -> Census:
         """Return the homes as they are linked now."""
         moved = draft.moved
         table = make_table(moved.rows, self.base.homes.zone, moved.links, self.base.walk.off_ms(moved.links.off_mm))
@@ -514,7 +414,7 @@ class WhatIf:
         before = parent.columns[number].measured
         was, now = parent.facilities, facilities
         served, serves = was.serves[number], now.serves[number]
-        placed = _list_placed(edits, was, now)
+        placed = list_placed(edits, was, now)
         closed = [e.facility for e in edits if isinstance(e, FacilityClosed)]
         gone = served[np.isin(served, np.concatenate([placed, np.array(closed, dtype=np.int64)]))]
         new = serves[np.isin(serves, placed)]
@@ -530,82 +430,3 @@ class WhatIf:
             new=now.geometry[new],
             site=now.geometry[serves],
         )
-
-
-def _find_way(one: Step, other: Step) -> tuple[list[Step], list[Step]]:
-    """Return the steps to take back and the steps to take, in order, on the way from one step to another."""
-    mine = list(_trace(one))
-    known = {id(step): place for place, step in enumerate(mine)}
-    down: list[Step] = []
-    for step in _trace(other):
-        if id(step) in known:
-            return mine[: known[id(step)]], down[::-1]
-        down.append(step)
-    return mine, down[::-1]
-
-
-def _trace(step: Step) -> Iterator[Step]:
-    at: Step | None = step
-    while at is not None:
-        yield at
-        at = at.parent
-
-
-def _unchanged(column: ColumnStep) -> ColumnStep:
-    return replace(column, node=_NOTHING, old=_NOTHING, new=_NOTHING)
-
-
-def _grow(label: IntArray, nodes: int) -> IntArray:
-    if label.shape[0] >= nodes:
-        return label
-    grown = np.full(nodes + nodes // 8, NONE, dtype=np.int64)
-    grown[: label.shape[0]] = label
-    return grown
-
-
-def _list_placed(edits: tuple[Edit, ...], before: Facilities, after: Facilities) -> IntArray:
-    """Return the rows of facilities that stand where they did not."""
-    moved = [e.facility for e in edits if isinstance(e, FacilityMoved)]
-    added = np.arange(before.zone.shape[0], after.zone.shape[0])
-    return np.union1d(np.array(moved, dtype=np.int64), added).astype(np.int64)
-
-
-def _find_columns(before: Facilities, after: Facilities, edits: tuple[Edit, ...]) -> list[int]:
-    """Return the columns whose facilities came, went or moved."""
-    kinds = FacilityAdded | FacilityMoved | FacilityClosed
-    placed = _list_placed(edits, before, after)
-    rows = np.union1d(placed, np.array([e.facility for e in edits if isinstance(e, FacilityClosed)], dtype=np.int64))
-    if not any(isinstance(e, kinds) for e in edits):
-        return []
-    return [
-        number
-        for number, (was, now) in enumerate(zip(before.serves, after.serves, strict=True))
-        if np.isin(was, rows).any() or np.isin(now, rows).any()
-    ]
-
-
-def _find_gate_changes(before: Plan, after: Plan) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    """Return the gates by which sites may be entered in one plan alone."""
-    count = before.gate_point.shape[0]
-    switched = before.closed_gates ^ after.closed_gates
-    changed = np.isin(after.gate_point_id, list(switched))
-    changed[count:] = True
-    return after.gate_point[changed]
-
-
-def _take_entrances(entrances: Entrances, at: IntArray) -> Entrances:
-    links = entrances.links
-    return Entrances(entrances.facility[at], Links(links.edge[at], links.place_mm[at], links.off_mm[at]))
-
-
-def _put_entrances(entrances: Entrances, keep: IntArray, new: Entrances) -> Entrances:
-    """Return some of the entrances and new ones behind them."""
-    kept = _take_entrances(entrances, keep)
-    return Entrances(
-        np.concatenate([kept.facility, new.facility]),
-        Links(
-            np.concatenate([kept.links.edge, new.links.edge]).astype(np.int32),
-            np.concatenate([kept.links.place_mm, new.links.place_mm]),
-            np.concatenate([kept.links.off_mm, new.links.off_mm]),
-        ),
-    )

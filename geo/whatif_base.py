@@ -14,7 +14,7 @@ from geo.gaps import Status, find_status
 from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Barriers, Entrances, Ways, link_points, link_sites
 from geo.radius import find_radius
 from geo.reach import Homes, Walk, find_reach, prepare_walk
-from geo.units import BoolArray, Int32Array, IntArray, ObjectArray
+from geo.units import BoolArray, Int32Array, ObjectArray
 from geo.walls import Walls
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Column:
     limit_s: int
     reach_ms: Int32Array
     facility: Int32Array
-    radius_mm: IntArray
+    radius_mm: Int32Array
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Change:
     rows: Int32Array
     reach_ms: Int32Array
     facility: Int32Array
-    radius_mm: IntArray
+    radius_mm: Int32Array
     is_linked: BoolArray
 
     def find_status(self, limit_s: int) -> Status:
@@ -156,7 +156,7 @@ class Figures:
 
     reach_ms: Int32Array
     facility: Int32Array
-    radius_mm: IntArray
+    radius_mm: Int32Array
     is_linked: BoolArray
 
 
@@ -189,7 +189,7 @@ class Answer:
         figures = Figures(
             np.array(column.reach_ms, dtype=np.int32),
             np.array(column.facility, dtype=np.int32),
-            np.array(column.radius_mm, dtype=np.int64),
+            np.array(column.radius_mm, dtype=np.int32),
             np.array(base.homes.links.is_linked),
         )
         figures.reach_ms[change.rows] = change.reach_ms

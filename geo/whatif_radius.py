@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from geo.patch_index import BoxGrid, spread_ranges
@@ -50,7 +51,7 @@ class Cells:
         high = np.maximum.reduceat(bounds[:, 2:], ptr[:-1], axis=0)
         return cls(row, ptr, np.concatenate([low, high], axis=1))
 
-    def find_farthest(self, radius_mm: IntArray) -> IntArray:
+    def find_farthest(self, radius_mm: npt.NDArray[np.integer]) -> IntArray:
         """Return the largest of the homes' distances by cell; without any site it is beyond all distances.
 
         Parameters
@@ -93,7 +94,7 @@ def measure_anew(  # noqa: PLR0913 - what was, what went, what came, what there 
     farthest_mm: IntArray,
     before: Measured,
     *,
-    base_mm: IntArray,
+    base_mm: npt.NDArray[np.integer],
     home: ObjectArray,
     gone: ObjectArray,
     new: ObjectArray,
@@ -121,9 +122,9 @@ def measure_anew(  # noqa: PLR0913 - what was, what went, what came, what there 
     rows = np.union1d(cells.find_near(farthest_mm, np.concatenate([gone, new])), before.rows).astype(np.int64)
     now = np.asarray(base_mm[rows], dtype=np.int64)
     now[np.searchsorted(rows, before.rows)] = before.radius_mm
-    was = find_radius(home[rows], gone)
+    was = find_radius(home[rows], gone).astype(np.int64)
     lost = (was >= 0) & (was <= now)
-    found = _nearer(now, find_radius(home[rows], new))
+    found = _nearer(now, find_radius(home[rows], new).astype(np.int64))
     found[lost] = find_radius(home[rows[lost]], site)
     differs = found != base_mm[rows]
     return Measured(rows[differs], found[differs])

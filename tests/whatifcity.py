@@ -133,35 +133,36 @@ class RandomCity:
         return point(x, y)
 
     def _try_edit(self, rng: Rng, step: Step) -> Edit | None:
-        kind = rng.integers(0, 12)
-        facilities = step.facilities
-        columns = len(facilities.serves)
-        if kind <= 1:
-            serves = tuple(int(c) for c in range(columns) if rng.random() < 0.6)
-            return FacilityAdded(self._site(rng), serves) if serves else None
+        kind = int(rng.integers(0, 12))
         if kind <= 4:
-            there = sorted(set(range(facilities.zone.shape[0])) - facilities.closed)
-            if not there:
-                return None
-            row = int(rng.choice(there))
-            if kind == 2:
-                return FacilityMoved(row, self._site(rng))
-            return FacilityClosed(row) if kind == 3 else FacilityResized(row, float(rng.integers(0, 500)))
+            return self._edit_facility(rng, step, kind)
         if kind <= 7:
-            known = np.array(
-                [*self._town().streets.street_id.tolist(), *(step.plan.book.changed if step.plan else {})]
-            )
-            street = int(rng.choice(known))
+            drawn = step.plan.book.changed if step.plan else {}
+            street = int(rng.choice([*self._town().streets.street_id.tolist(), *drawn]))
             return StreetOpened(street) if kind == 7 else StreetClosed(street)
-        if kind <= 9:
-            return self._draw_path(rng)
+        return self._draw_path(rng) if kind <= 9 else self._edit_gate(rng, step)
+
+    def _edit_facility(self, rng: Rng, step: Step, kind: int) -> Edit | None:
+        facilities = step.facilities
+        if kind <= 1:
+            serves = tuple(c for c in range(len(facilities.serves)) if rng.random() < 0.6)
+            return FacilityAdded(self._site(rng), serves) if serves else None
+        there = sorted(set(range(facilities.zone.shape[0])) - facilities.closed)
+        if not there:
+            return None
+        row = int(rng.choice(there))
+        if kind == 2:
+            return FacilityMoved(row, self._site(rng))
+        return FacilityClosed(row) if kind == 3 else FacilityResized(row, float(rng.integers(0, 500)))
+
+    def _edit_gate(self, rng: Rng, step: Step) -> Edit | None:
         gates = step.plan.gates.gate_id if step.plan else self._town().gates.gate_id
         if gates.shape[0] == 0:
             return None
         gate = int(rng.choice(gates))
-        if kind == 10:
-            return GateClosed(gate) if rng.random() < 0.5 else GateOpened(gate, bool(rng.random() < 0.6))
-        return self._add_gate(rng)
+        if rng.random() < 0.4:
+            return self._add_gate(rng)
+        return GateClosed(gate) if rng.random() < 0.5 else GateOpened(gate, bool(rng.random() < 0.6))
 
     def _town(self) -> Town:
         town = self.base.town
@@ -170,7 +171,9 @@ class RandomCity:
 
     def _draw_path(self, rng: Rng) -> Edit | None:
         streets = self._town().streets
-        start = shapely.line_interpolate_point(rng.choice(streets.line), rng.choice([0.0, 0.5, rng.random()]), normalized=True)
+        start = shapely.line_interpolate_point(
+            rng.choice(streets.line), rng.choice([0.0, 0.5, rng.random()]), normalized=True
+        )
         middle = point(*self._place(rng))
         kind = rng.integers(0, 3)
         end = middle
