@@ -41,9 +41,8 @@ class Tread:
     @cached_property
     def surroundings(self) -> Surroundings:
         """Return what circles are drawn from, laid out once."""
-        # a circle spreads from its place: a walk sets out there, and so does a vehicle, whose reach is its arrival
-        walk = self.walk.reversed if isinstance(self.walk, Drive) else self.walk
-        return survey(walk, self.homes, self.entrances, both_ways=walk is self.walk)
+        # a drive is laid out from facility to building already, and nobody drives to the place of a circle
+        return survey(self.walk, self.homes, self.entrances, both_ways=not isinstance(self.walk, Drive))
 
     @cached_property
     def near(self) -> NearIndex:

@@ -19,10 +19,14 @@ from geo.link import Entrances, Links
 from geo.reach import Homes, find_reach
 from geo.units import NO_COST
 from layers import tables
+from layers.circle import find_circles
 from layers.driving import fetch_turns, load_drive
 from layers.load_options import LoadOptions
 from layers.load_reference import load_osm
 from layers.network import load_streetscape
+from layers.study import load_study
+from tests.factories import add_building, add_facility
+from tests.gridstore import raise_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,6 +152,25 @@ def test_what_is_compiled_is_found_again_and_the_same(town: tuple[Db, Settings])
     assert isinstance(again.graph.arc_ms.base, np.memmap)
     assert np.array_equal(first.graph.arc_ms, again.graph.arc_ms)
     assert np.array_equal(first.exit_a, again.exit_a)
+
+
+def test_a_circle_is_what_a_vehicle_reaches_that_sets_out_at_its_place(town: tuple[Db, Settings]) -> None:
+    db, settings = town
+    with db.writer.begin() as connection:
+        east = add_building(connection, lon=LON + 0.5 * STEP, lat=LAT)
+        south = add_building(connection, lon=LON, lat=LAT - 0.5 * STEP)
+        station = add_facility(connection, lon=LON - STEP, lat=LAT, type="SAF_FIRE1")
+        raise_version(connection, "buildings", "facilities")
+    with db.reader.connect() as connection:
+        study = load_study(connection, settings)
+        inside = [
+            find_circles(connection, study, lon=lon, lat=lat, minutes=[3], profile="driving").areas[0]
+            for lon, lat in ((LON - STEP, LAT), (LON, LAT - 0.9 * STEP))
+        ]
+    # the street from the south is one-way towards the middle
+    assert inside[0].building_id.tolist() == [east]
+    assert inside[1].building_id.tolist() == [east, south]
+    assert [area.facility_id.tolist() for area in inside] == [[station], [station]]
 
 
 class Pairs:
