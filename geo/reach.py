@@ -20,13 +20,30 @@ from geo.errors import RequestError
 from geo.graph import GateArcs, Graph, build_gate_arcs, build_graph
 from geo.link import Entrances, Links
 from geo.network import Network
+from geo.seeds import Seeds, seed_nodes, seed_sites
 from geo.starts import Starts, lay_out_starts, read_starts
-from geo.units import MS_PER_S, NO_COST, Int32Array, IntArray, UInt32Array, walk_ms
+from geo.units import MS_PER_S, Int32Array, IntArray, UInt32Array, walk_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from geo.slope import Ground
+
+__all__ = [
+    "Desk",
+    "Homes",
+    "Reach",
+    "Seeds",
+    "Walk",
+    "check_bound",
+    "find_labels",
+    "find_reach",
+    "lay_out_walk",
+    "prepare_walk",
+    "search_homes",
+    "seed_nodes",
+    "seed_sites",
+]
 
 Found = TypeVar("Found")
 
@@ -146,114 +163,6 @@ def lay_out_walk(network: Network, profile: WalkProfile, cost_ab: UInt32Array, c
         exit_b=network.edge_b,
         seed_a=network.edge_a,
         seed_b=network.edge_b,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Seeds:
-    """Where facilities of one type enter the network.
-
-    Attributes
-    ----------
-    node, ms, facility
-        Node, milliseconds from there to the facility, and its row, shape (s,).
-    site_edge, site_place_mm, site_off_ms, site_facility
-        Where facilities stand along edges, for homes on the same edge, shape (k,).
-    """
-
-    node: Int32Array
-    ms: IntArray
-    facility: Int32Array
-    site_edge: Int32Array
-    site_place_mm: IntArray
-    site_off_ms: IntArray
-    site_facility: Int32Array
-
-
-def seed_nodes(node: Int32Array) -> Seeds:
-    """Return seeds that stand at nodes, at no cost, and nowhere along an edge; a facility is its place in the list.
-
-    Parameters
-    ----------
-    node
-        Nodes, shape (s,).
-    """
-    none, no_rows = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
-    count = node.shape[0]
-    return Seeds(
-        node.astype(np.int32),
-        np.zeros(count, dtype=np.int64),
-        np.arange(count, dtype=np.int32),
-        no_rows,
-        none,
-        none,
-        no_rows,
-    )
-
-
-def _part(cost: UInt32Array, place_mm: IntArray, length_mm: IntArray) -> IntArray:
-    """Return :func:`geo.search.part_ms` for arrays."""
-    whole = np.maximum(length_mm, 1)
-    return np.where(length_mm == 0, 0, (cost.astype(np.int64) * place_mm + whole // 2) // whole)
-
-
-def _find_entrances(entrances: Entrances, facility: Int32Array) -> IntArray:
-    """Return the rows of the entrances of some facilities."""
-    owner = entrances.facility
-    if owner.shape[0] > 1 and not (owner[1:] >= owner[:-1]).all():
-        return np.flatnonzero(np.isin(owner, facility))
-    wanted = np.unique(facility)
-    first, last = np.searchsorted(owner, wanted), np.searchsorted(owner, wanted, side="right")
-    counts = last - first
-    # the runs first[i]:last[i] one after the other
-    return np.repeat(last - np.cumsum(counts), counts) + np.arange(int(counts.sum()))
-
-
-def seed_sites(walk: Walk, entrances: Entrances, facility: Int32Array) -> Seeds:
-    """Return the seeds of the given facilities.
-
-    Where several stand at one place of an edge only the nearest to the street counts, the lowest row among equals: no
-    walk could end at another.
-
-    Parameters
-    ----------
-    walk
-        The network as walked.
-    entrances
-        All entrances of all facilities.
-    facility
-        Rows of the facilities to seed.
-    """
-    mine = _find_entrances(entrances, facility)
-    owner = entrances.facility[mine].astype(np.int32)
-    edge = entrances.links.edge[mine]
-    place = entrances.links.place_mm[mine]
-    off_ms = walk.off_ms(entrances.links.off_mm[mine])
-    order = np.lexsort((owner, off_ms, place, edge))
-    edge, place = edge[order], place[order]
-    is_first = np.ones(order.shape[0], dtype=bool)
-    is_first[1:] = (edge[1:] != edge[:-1]) | (place[1:] != place[:-1])
-    order, edge, place = order[is_first], edge[is_first], place[is_first]
-    owner, off_ms = owner[order], off_ms[order]
-    network = walk.network
-    length = network.edge_mm[edge]
-    cost_ab, cost_ba = walk.cost_ab[edge], walk.cost_ba[edge]
-    # walking from an end of the edge to the entrance
-    from_a = off_ms + _part(cost_ab, place, length)
-    from_b = off_ms + _part(cost_ba, length - place, length)
-    # a facility tied to a residents' gate stands inside: its outer end is passed with the gate's rule, not around it
-    gate = network.edge_gate[edge]
-    outer_open = cost_ab != NO_COST
-    outer_open[gate >= 0] &= network.gate_open_to_all[gate[gate >= 0]]
-    inner_open = cost_ba != NO_COST
-    return Seeds(
-        node=np.concatenate([walk.seed_a[edge][outer_open], walk.seed_b[edge][inner_open]]),
-        ms=np.concatenate([from_a[outer_open], from_b[inner_open]]),
-        facility=np.concatenate([owner[outer_open], owner[inner_open]]),
-        site_edge=edge,
-        site_place_mm=place,
-        site_off_ms=off_ms,
-        site_facility=owner,
     )
 
 

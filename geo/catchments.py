@@ -1,0 +1,367 @@
+"""Catchments: all homes within a bound of each of many facilities, and other answers of one place to many.
+
+Each facility is searched alone by buckets, so the work is that of what lies around it. Homes inside compounds are
+reached through their own gates; a facility inside a closed compound serves that compound alone.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geo.around import catch_homes
+from geo.buckets import choose_width
+from geo.desk import Desk
+from geo.reach import check_bound
+from geo.search import FACILITY_BITS, NONE
+from geo.seeds import join_runs, seed_each, seed_sites
+from geo.starts import lay_out_starts
+from geo.units import NO_COST, Int32Array, IntArray, UInt32Array
+from geo.walls import OUTSIDE
+
+if TYPE_CHECKING:
+    from geo.link import Entrances
+    from geo.reach import Homes, Walk
+    from geo.seeds import SeedsEach
+    from geo.starts import Starts
+
+_CHUNK = 64
+"""Facilities searched by one thread before it takes the next; the answer does not depend on it."""
+
+_ROOM = 1 << 18
+"""Homes there is room for at first in the answer of a chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catchments:
+    """Homes within the bound of each facility, sparse rows.
+
+    Attributes
+    ----------
+    ptr
+        Homes of the facility asked for at place ``i`` stand from ``ptr[i]`` to before ``ptr[i + 1]``, shape (f + 1,).
+    home
+        Rows of homes, ascending within a facility, shape (n,).
+    ms
+        Milliseconds from the home to the facility, shape (n,).
+    """
+
+    ptr: IntArray
+    home: Int32Array
+    ms: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Facilities within the bound of each home, sparse rows.
+
+    Attributes
+    ----------
+    ptr
+        Facilities of home ``h`` stand from ``ptr[h]`` to before ``ptr[h + 1]``, shape (homes + 1,).
+    facility
+        Places in the list of facilities asked for, ascending within a home, shape (n,).
+    ms
+        Milliseconds from the home to the facility, shape (n,).
+    """
+
+    ptr: IntArray
+    facility: Int32Array
+    ms: Int32Array
+
+
+@dataclass(frozen=True)
+class _Around:
+    """Homes by the nodes they leave to, and compounds by the nodes of their gates.
+
+    Attributes
+    ----------
+    a_ptr, a_home, b_ptr, b_home
+        Places of homes in :class:`geo.starts.Starts` by either node.
+    gate_ptr, gate_zone
+        Compounds by the nodes from which their residents' gates carry labels on.
+    zone_low, zone_high
+        Where the homes of each compound stand, shape (compounds,).
+    home_zone
+        Compound of each home, in the order of :class:`geo.starts.Starts`.
+    """
+
+    a_ptr: Int32Array
+    a_home: Int32Array
+    b_ptr: Int32Array
+    b_home: Int32Array
+    gate_ptr: Int32Array
+    gate_zone: Int32Array
+    zone_low: Int32Array
+    zone_high: Int32Array
+    home_zone: Int32Array
+
+
+@dataclass(slots=True)
+class _Bench:
+    """Work arrays of one thread: a desk, a time for each home, and a mark for each compound."""
+
+    desk: Desk
+    best: Int32Array
+    found: Int32Array
+    mark: Int32Array
+    zones: Int32Array
+
+    @classmethod
+    def make(cls, walk: Walk, starts: Starts) -> _Bench:
+        homes, compounds = starts.row.shape[0], walk.gates.ptr.shape[0] - 1
+        return cls(
+            Desk.make(walk),
+            np.full(homes, -1, dtype=np.int32),
+            np.empty(homes, dtype=np.int32),
+            np.full(compounds, -1, dtype=np.int32),
+            np.empty(compounds, dtype=np.int32),
+        )
+
+
+def _list_by(node: Int32Array, nodes: int) -> tuple[Int32Array, Int32Array]:
+    """Return the places of an array by the node that stands there."""
+    ptr = np.zeros(nodes + 1, dtype=np.int32)
+    np.cumsum(np.bincount(node, minlength=nodes), out=ptr[1:])
+    return ptr, np.argsort(node, kind="stable").astype(np.int32)
+
+
+def _look_around(walk: Walk, starts: Starts) -> _Around:
+    nodes, gates = walk.graph.node_count, walk.gates
+    compounds = gates.ptr.shape[0] - 1
+    gate_ptr, order = _list_by(gates.from_node, nodes)
+    zone_low, zone_high = np.zeros((2, compounds), dtype=np.int32)
+    zone_low[starts.zone] = starts.zone_ptr[:-1]
+    zone_high[starts.zone] = starts.zone_ptr[1:]
+    home_zone = np.full(starts.row.shape[0], OUTSIDE, dtype=np.int32)
+    home_zone[starts.zone_ptr[0] :] = np.repeat(starts.zone, np.diff(starts.zone_ptr))
+    return _Around(
+        *_list_by(starts.node_a, nodes),
+        *_list_by(starts.node_b, nodes),
+        gate_ptr,
+        np.repeat(np.arange(compounds, dtype=np.int32), np.diff(gates.ptr))[order],
+        zone_low,
+        zone_high,
+        home_zone,
+    )
+
+
+def find_catchments(
+    walk: Walk,
+    homes: Homes,
+    entrances: Entrances,
+    *,
+    facilities: Int32Array,
+    bound_s: float,
+    threads: int = 1,
+) -> Catchments:
+    """Return all homes within the bound of each facility, whether or not another facility is nearer.
+
+    Parameters
+    ----------
+    walk
+        The network as one profile walks it.
+    homes
+        Where walks start.
+    entrances
+        Entrances of all facilities.
+    facilities
+        Rows of the facilities asked for; one may be asked for twice.
+    bound_s
+        Longest walk in seconds; the exact second counts as within.
+    threads
+        Facilities searched at the same time; the answer does not depend on it.
+
+    Raises
+    ------
+    RequestError
+        The bound is not above 0 and at most a day.
+    """
+    bound_ms = check_bound(bound_s)
+    starts = lay_out_starts(walk, homes)
+    around = _look_around(walk, starts)
+    order = _sort_by_place(walk, entrances, facilities)
+    seeds = seed_each(walk, entrances, facilities[order])
+    benches: SimpleQueue[_Bench] = SimpleQueue()
+    for _ in range(max(threads, 1)):
+        benches.put(_Bench.make(walk, starts))
+
+    def catch_chunk(low: int) -> tuple[IntArray, IntArray]:
+        bench = benches.get()
+        try:
+            high = min(low + _CHUNK, facilities.shape[0])
+            return _catch(walk, starts, around, seeds, bench, low, high, bound_ms)
+        finally:
+            benches.put(bench)
+
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        parts = list(pool.map(catch_chunk, range(0, facilities.shape[0], _CHUNK)))
+    none = np.empty(0, dtype=np.int64)
+    sizes = np.concatenate([none, *(size for size, _ in parts)])
+    pairs = np.concatenate([none, *(pair for _, pair in parts)])
+    # back into the order asked for
+    ends = np.empty(facilities.shape[0], dtype=np.int64)
+    counts = np.empty_like(ends)
+    ends[order], counts[order] = np.cumsum(sizes), sizes
+    pairs = pairs[join_runs(ends - counts, ends)]
+    ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return Catchments(ptr, (pairs >> FACILITY_BITS).astype(np.int32), pairs.astype(np.int32))
+
+
+def _sort_by_place(walk: Walk, entrances: Entrances, facilities: Int32Array) -> IntArray:
+    """Return the order in which neighbours follow each other, so that one search finds in cache what the last one read.
+
+    Facilities without an entrance come first.
+    """
+    node = np.full(
+        max(int(entrances.facility.max(initial=-1)), int(facilities.max(initial=-1))) + 1, -1, dtype=np.int64
+    )
+    node[entrances.facility] = walk.seed_a[entrances.links.edge]
+    return np.argsort(node[facilities], kind="stable")
+
+
+def _catch(
+    walk: Walk, starts: Starts, around: _Around, seeds: SeedsEach, bench: _Bench, low: int, high: int, bound_ms: int
+) -> tuple[IntArray, IntArray]:
+    """Return how many homes each facility of a chunk has, and row << 32 | milliseconds of all of them, sorted."""
+    graph, gates, network, desk = walk.graph, walk.gates, walk.network, bench.desk
+    width = choose_width(graph.typical_ms, bound_ms)
+    most = int(np.diff(seeds.seed_ptr[low : high + 1]).max(initial=0))
+    head, chain, heap = desk.buckets((bound_ms >> width) + 1), desk.chain(most), desk.heap(walk, most)
+    size = np.zeros(high - low, dtype=np.int64)
+    parts = []
+    room = _ROOM
+    at = low
+    while at < high:
+        pair = np.empty(room, dtype=np.int64)
+        done = int(
+            catch_homes(
+                at,
+                high,
+                size[at - low :],
+                pair,
+                graph.first,
+                graph.last,
+                graph.arc_node,
+                graph.arc_ms,
+                gates.ptr,
+                gates.from_node,
+                gates.to_node,
+                gates.ms,
+                seeds.seed_ptr,
+                seeds.node,
+                seeds.ms,
+                seeds.site_ptr,
+                seeds.site_edge,
+                seeds.site_place_mm,
+                seeds.site_off_ms,
+                starts.row,
+                starts.node_a,
+                starts.node_b,
+                starts.add_a,
+                starts.add_b,
+                starts.edge_first,
+                starts.home_edge,
+                starts.home_place_mm,
+                starts.home_off_ms,
+                network.edge_mm,
+                walk.cost_ab,
+                walk.cost_ba,
+                around.a_ptr,
+                around.a_home,
+                around.b_ptr,
+                around.b_home,
+                around.gate_ptr,
+                around.gate_zone,
+                around.zone_low,
+                around.zone_high,
+                around.home_zone,
+                bound_ms,
+                width,
+                desk.label,
+                desk.own,
+                desk.touched,
+                desk.own_touched,
+                head,
+                *chain,
+                *heap,
+                bench.best,
+                bench.found,
+                bench.mark,
+                bench.zones,
+            )
+        )
+        ends = [0, *np.cumsum(size[at - low : done - low]).tolist()]
+        for first, last in pairwise(ends):
+            pair[first:last].sort()
+        parts.append(pair[: ends[-1]])
+        # a facility with more homes than there was room for is searched again with more room
+        room = room if done > at else 4 * room
+        at = done
+    return size, np.concatenate(parts) if len(parts) != 1 else parts[0]
+
+
+def find_matrix(
+    walk: Walk,
+    homes: Homes,
+    entrances: Entrances,
+    *,
+    facilities: Int32Array,
+    bound_s: float,
+    threads: int = 1,
+) -> Matrix:
+    """Return all facilities within the bound of each home: many to many, sparse.
+
+    Parameters
+    ----------
+    walk, homes, entrances, facilities, bound_s, threads
+        As for :func:`find_catchments`.
+
+    Raises
+    ------
+    RequestError
+        The bound is not above 0 and at most a day.
+    """
+    caught = find_catchments(walk, homes, entrances, facilities=facilities, bound_s=bound_s, threads=threads)
+    owner = np.repeat(np.arange(facilities.shape[0], dtype=np.int32), np.diff(caught.ptr))
+    order = np.argsort(caught.home, kind="stable")
+    ptr = np.zeros(homes.zone.shape[0] + 1, dtype=np.int64)
+    np.cumsum(np.bincount(caught.home, minlength=homes.zone.shape[0]), out=ptr[1:])
+    return Matrix(ptr, owner[order], caught.ms[order])
+
+
+def spread_from(walk: Walk, entrances: Entrances, *, facilities: Int32Array, bound_s: float) -> UInt32Array:
+    """Return the milliseconds from every node to the nearest of some facilities: one to all.
+
+    Only ways that anybody may walk count; hand in ``walk.reversed`` for the times from the facility to the nodes.
+
+    Parameters
+    ----------
+    walk
+        The network as one profile walks it.
+    entrances
+        Entrances of all facilities.
+    facilities
+        Rows of the facilities asked for, often one.
+    bound_s
+        Longest walk in seconds.
+
+    Returns
+    -------
+    array
+        Milliseconds, NO_COST beyond the bound, shape (nodes of the graph,).
+
+    Raises
+    ------
+    RequestError
+        The bound is not above 0 and at most a day.
+    """
+    bound_ms = check_bound(bound_s)
+    desk = Desk.make(walk)
+    desk.search(walk, seed_sites(walk, entrances, facilities), bound_ms)
+    return np.where(desk.label == NONE, NO_COST, desk.label >> FACILITY_BITS).astype(np.uint32)
