@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geo.area_sums import HomeSums, add_children
+from geo.driving_turns import Drive
 from geo.edits import Facilities
 from geo.errors import Conflict
-from geo.gaps import NO_COUNT, STATUS_NAMES, AreaRows, find_status, list_area_rows
+from geo.gaps import take_area_rows
 from geo.units import MM_PER_M
 from geo.whatif import Base, WhatIf
 from geo.whatif import Column as EngineColumn
+from layers.ground import load_ground
 from layers.query.scenarios import find_changed_layers
+from layers.replay import read_request
+from layers.run_areas import list_groups, list_rows, start_sums, sum_areas
+from layers.run_load import load_result
+from layers.run_plan import prepare_run
 from layers.run_result import EVERYBODY
-from layers.run_store import AREA_FIGURES
 from layers.scenario_edits import Ground
-from layers.scenario_plan import load_plan
 from layers.scenario_town import TownSource
 
 if TYPE_CHECKING:
@@ -26,13 +31,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row
 
-    from geo.gaps import AreaTree
+    from geo.gaps import AreaRows, AreaTree
     from geo.units import BoolArray, Int32Array, IntArray
+    from layers.run_plan import Part, RunPlan
     from layers.run_result import Column, RunResult
-    from layers.scenario_plan import Part, RunPlan
     from layers.study import Study
 
-Sums = np.ndarray[Any, np.dtype[np.int64]]
 Supply = tuple[int, float | None]
 """Facilities that serve a type, and their capacity together where any is known."""
 
@@ -57,6 +61,8 @@ class ScenarioBase:
         What edits are read against.
     supply
         For each column the facilities that serve it.
+    driven
+        Profiles of vehicles: edits of streets, gates and paths are for people on foot and leave them alone.
     """
 
     run_id: int
@@ -68,7 +74,8 @@ class ScenarioBase:
     numbers: Mapping[str, list[int]]
     ground: Ground
     supply: list[Supply]
-    _sums: dict[tuple[int, str], tuple[Sums, Sums]] = field(default_factory=dict)
+    driven: frozenset[str]
+    _sums: dict[tuple[int, str], tuple[IntArray, IntArray]] = field(default_factory=dict)
 
     @property
     def tree(self) -> AreaTree:
@@ -78,9 +85,7 @@ class ScenarioBase:
     @cached_property
     def area_rows(self) -> AreaRows:
         """Return the rows of the table of areas."""
-        areas = len(self.tree.code)
-        own = np.bincount(self._place, minlength=areas + 1) > 0
-        return list_area_rows(self.tree, own)
+        return list_rows(self.result)
 
     @cached_property
     def row_of(self) -> dict[tuple[int, bool], int]:
@@ -90,73 +95,26 @@ class ScenarioBase:
         return {key: row for row, key in enumerate(keys)}
 
     @cached_property
-    def _place(self) -> IntArray:
-        """Return the row of each building's deepest area, behind all areas where none holds it."""
-        deepest = self.study.buildings.deepest[self.result.rows]
-        return np.where(deepest < 0, len(self.tree.code), deepest).astype(np.int64)
+    def _adder(self) -> HomeSums:
+        return start_sums(self.result)
 
-    def find_sums(self, number: int, group: str) -> tuple[Sums, Sums]:
+    def find_sums(self, number: int, group: str) -> tuple[IntArray, IntArray]:
         """Return the figures of a column and demand group for every row of areas, and those over all buildings.
 
         Summed when first asked for and kept: a facility touches one type of many.
         """
         if (number, group) not in self._sums:
-            rows = np.arange(self.result.rows.shape[0])
-            weight = weigh_group(self.result, number, group, rows)
-            own = self._sum_own(number, weight)
-            self._sums[number, group] = self._take_rows(own), own.sum(axis=0)
+            weight = dict(list_groups(self.result, number))[group]
+            own = sum_areas(self.result, number, weight, sums=self._adder)
+            rows = take_area_rows(np.stack([own, add_children(own, self.tree)]), self.area_rows)
+            self._sums[number, group] = rows, own.sum(axis=0)
         return self._sums[number, group]
 
-    def _sum_own(self, number: int, weight: IntArray) -> Sums:
-        """Return the figures of every area without those below it, and of no area, shape (areas + 1, figures)."""
-        result = self.result
-        column = result.columns[number]
-        status = find_status(result.reach_ms[:, number], result.is_linked[:, number], column.limit_s)
-        inside = is_inside(column, result.radius_mm[:, number])
-        counts = self.study.buildings.counts[result.rows]
-        dwellings = self.study.buildings.dwellings[result.rows]
-        areas = len(self.tree.code) + 1
-        states = len(STATUS_NAMES)
-        cell = self._place * states + status
 
-        def add(values: IntArray | None) -> Sums:
-            # whole numbers below 2 ** 53 are exact as doubles
-            sums: Sums = np.bincount(cell, weights=values, minlength=areas * states).astype(np.int64)
-            return sums.reshape(areas, states)
-
-        def add_plain(values: IntArray | BoolArray) -> Sums:
-            sums: Sums = np.bincount(self._place, weights=values, minlength=areas).astype(np.int64)
-            return sums
-
-        parts = {"radius_covered": add_plain(np.where(inside, weight, 0))}
-        parts["buildings_without_counts"] = add_plain((counts == NO_COUNT).all(axis=1))
-        for prefix, total, values in (("", "people", weight), ("dwellings_", "dwellings", dwellings)):
-            split = add(values)
-            parts |= {f"{prefix}{name}": split[:, state] for state, name in enumerate(STATUS_NAMES)}
-            parts[total] = split.sum(axis=1)
-        split = add(None)
-        parts |= {f"buildings_{name}": split[:, state] for state, name in enumerate(STATUS_NAMES)}
-        parts["buildings"] = split.sum(axis=1)
-        return np.column_stack([parts[name] for name in AREA_FIGURES])
-
-    def _take_rows(self, own: Sums) -> Sums:
-        total = own.copy()
-        for row in np.argsort(-self.tree.depth, kind="stable"):
-            if self.tree.parent[row] >= 0:
-                total[self.tree.parent[row]] += total[row]
-        rows = self.area_rows
-        return np.where(rows.is_unassigned[:, None], own[rows.source], total[rows.source])
-
-
-def is_inside(column: Column, radius_mm: IntArray) -> BoolArray:
+def is_inside(column: Column, radius_mm: IntArray | Int32Array) -> BoolArray:
     """Return who has a facility within the service radius as a straight line."""
     limit_mm = (column.radius_limit_m or 0) * MM_PER_M
     return np.asarray((radius_mm >= 0) & (radius_mm <= limit_mm))
-
-
-def list_groups(column: Column) -> list[str]:
-    """Return the demand groups that a table of areas shows for a column: everybody, and the type's own."""
-    return list(dict.fromkeys((EVERYBODY, column.demand_group)))
 
 
 def weigh_group(result: RunResult, number: int, group: str, rows: IntArray | Int32Array) -> IntArray:
@@ -166,6 +124,11 @@ def weigh_group(result: RunResult, number: int, group: str, rows: IntArray | Int
     else:
         weight = result.people[rows, number]
     return weight.astype(np.int64)
+
+
+def name_groups(column: Column) -> list[str]:
+    """Return the demand groups that a table of areas shows for a column: everybody, and the type's own."""
+    return list(dict.fromkeys((EVERYBODY, column.demand_group)))
 
 
 def sum_capacity(capacity: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
@@ -211,19 +174,27 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
         A layer has changed since the run was made, or its figures are not those of this store and release.
     """
     check_is_current(connection, run)
-    plan = load_plan(connection, study, run)
-    result = plan.result
+    result = load_result(connection, study, run.id)
+    plan = prepare_run(connection, study, read_request(run.request))
+    if [_key(column) for column in result.columns] != [_key(column) for column in plan.columns]:
+        raise Conflict(
+            f"Setting edits on run {run.id}: the standards pack judges other types or limits today",
+            hint=REBASE_HINT,
+            parameter="run",
+        )
     town = TownSource(engine, study)
     engines, numbers = {}, {}
     for part in plan.parts:
-        engines[part.profile] = WhatIf(_make_engine_base(study, plan, part, town))
+        engines[part.profile] = WhatIf(_make_engine_base(result, plan, part, town))
         numbers[part.profile] = list(part.numbers)
+    land, _ = load_ground(connection, study.streetscape, study.settings.cache_dir)
     ground = Ground(
         pack=study.pack,
         judged=frozenset(column.type for column in result.columns),
         sites=study.sites,
         network=study.streetscape.network,
         find_street_max=lambda: int(town().streets.street_id[-1]),
+        is_level=land is None,
     )
     return ScenarioBase(
         run_id=run.id,
@@ -235,12 +206,18 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
         numbers=numbers,
         ground=ground,
         supply=[(int(rows.shape[0]), sum_capacity(study.sites.capacity[rows])) for rows in plan.site_rows],
+        driven=frozenset(part.profile for part in plan.parts if isinstance(part.tread.walk, Drive)),
     )
 
 
-def _make_engine_base(study: Study, plan: RunPlan, part: Part, town: TownSource) -> Base:
+def _key(column: Column) -> tuple[str, str, int]:
+    return column.type, column.profile, column.limit_s
+
+
+def _make_engine_base(result: RunResult, plan: RunPlan, part: Part, town: TownSource) -> Base:
     """Return what one engine starts from: the inputs of the run's own search, and what it found."""
-    sites, scape, result = study.sites, study.streetscape, plan.result
+    study = result.study
+    sites, scape = study.sites, study.streetscape
     tread = part.tread
     columns = tuple(
         EngineColumn(
@@ -257,7 +234,7 @@ def _make_engine_base(study: Study, plan: RunPlan, part: Part, town: TownSource)
         walls=scape.walls,
         barriers=scape.barriers,
         walk=tread.walk,
-        home=study.buildings.start[result.rows],
+        home=study.buildings.places.take(result.rows).make_geometry(),
         homes=tread.homes,
         facilities=Facilities(
             geometry=sites.geometry,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geo.area_sums import AREA_FIGURES
+from geo.edits import FACILITY_EDITS
 from geo.errors import RequestError
 from geo.gaps import COVERED, NO_COUNT, STATUS_NAMES, find_status
 from geo.units import MS_PER_S
 from layers.query.scenarios import name_figures
 from layers.run_result import EVERYBODY
-from layers.run_store import AREA_FIGURES
-from layers.scenario_base import is_inside, list_groups, sum_capacity, weigh_group
+from layers.scenario_base import is_inside, name_groups, sum_capacity, weigh_group
 from layers.scenario_edits import read_edits
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ def compute_scenario(base: ScenarioBase, edits: Sequence[RawEdit], *, offset: in
     for profile, what_if in base.engines.items():
         numbers = base.numbers[profile]
         types = [base.result.columns[number].type for number in numbers]
-        step = _run(what_if, read_edits(base.ground, edits, columns=types, offset=offset), offset)
+        read = read_edits(base.ground, edits, columns=types, offset=offset)
+        if profile in base.driven:
+            read = [edit for edit in read if isinstance(edit, FACILITY_EDITS)]
+        step = _run(what_if, read, offset)
         for place, number in enumerate(numbers):
             change = step.answer.columns[place]
             supply = _count_supply(base, step, place, number)
@@ -205,7 +209,7 @@ def _sum_areas(base: ScenarioBase, found: ColumnChange, inside: tuple[BoolArray,
     homes = base.result.rows[found.rows[moved]]
     deepest = base.study.buildings.deepest[homes]
     changes = []
-    for group in list_groups(base.result.columns[found.number]):
+    for group in name_groups(base.result.columns[found.number]):
         weight = weigh_group(base.result, found.number, group, found.rows[moved])
         before = _list_figures(base, homes, weight, found.status_before[moved], inside[0][moved])
         after = _list_figures(base, homes, weight, found.status_after[moved], inside[1][moved])

@@ -20,6 +20,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from geo.area_sums import AREA_FIGURES
 from geo.errors import NotFound
 from layers import tables
 from layers.export import Layout, TableColumn, write_table
@@ -27,7 +28,6 @@ from layers.network import fetch_barrier_names, fetch_versions
 from layers.query.exports import stream_rows
 from layers.query.features import geojson_of
 from layers.query.results import MS_PER_S, degrees
-from layers.run_store import AREA_FIGURES
 from layers.scenario_tables import scenario, scenario_area, scenario_change, scenario_edit
 
 if TYPE_CHECKING:
