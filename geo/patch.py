@@ -18,7 +18,7 @@ from geo.costs import cost_edges, find_walkable
 from geo.errors import DataError
 from geo.network import CLOSED_ON_FOOT, GATE_REACH_M, Draft, Gates, draft_edges
 from geo.patch_ends import NOTHING_TIED, Tie, tie_ends
-from geo.patch_ground import DEAD, Anything, Arcs, Ground
+from geo.patch_work import DEAD, Anything, Arcs, Patchwork
 from geo.units import Int32Array, IntArray, ObjectArray, to_mm
 from geo.walls import Walls
 
@@ -156,9 +156,9 @@ def _group(old: IntArray, key_old: IntArray, key_new: IntArray) -> list[tuple[In
     return [(old[key_old == key], np.flatnonzero(key_new == key)) for key in keys]
 
 
-def _compare(ground: Ground, old: IntArray, draft: Draft) -> _Match:
+def _compare(work: Patchwork, old: IntArray, draft: Draft) -> _Match:
     """Compare edges street by street and gate by gate; edges of one street stay together or not at all."""
-    gate, street = ground["edge_gate"][old].astype(np.int64), ground["edge_street"][old]
+    gate, street = work["edge_gate"][old].astype(np.int64), work["edge_street"][old]
     # a street has a positive id, a gate is known by its row
     key_old = np.where(gate >= 0, -1 - gate, street)
     key_new = np.where(draft.gate >= 0, -1 - draft.gate.astype(np.int64), draft.street)
@@ -167,8 +167,8 @@ def _compare(ground: Ground, old: IntArray, draft: Draft) -> _Match:
     flags: list[Anything] = []
     made: list[IntArray] = []
     for edges, rows in _group(old, key_old, key_new):
-        same = edges.size == rows.size and np.array_equal(ground["edge_zone"][edges], draft.zone[rows])
-        if same and bool(shapely.equals_exact(ground.lines_of(edges), draft.line[rows]).all()):
+        same = edges.size == rows.size and np.array_equal(work["edge_zone"][edges], draft.zone[rows])
+        if same and bool(shapely.equals_exact(work.lines_of(edges), draft.line[rows]).all()):
             kept.append(edges)
             flags.append(draft.flags[rows])
         else:
@@ -196,12 +196,12 @@ def _take_draft(draft: Draft, rows: IntArray) -> Draft:
     )
 
 
-def prepare_node_ids(ground: Ground, plan: Plan) -> None:
+def prepare_node_ids(work: Patchwork, plan: Plan) -> None:
     """Fill in the source's node ids at the ends of all edges; nothing where streets carry none.
 
     Parameters
     ----------
-    ground
+    work
         The walk before any patch.
     plan
         The town before any edit.
@@ -212,24 +212,24 @@ def prepare_node_ids(ground: Ground, plan: Plan) -> None:
         The network was not made from these streets, walls and gates.
     """
     streets = plan.book.shelf.streets
-    known = np.unique(ground.network.edge_street)
+    known = np.unique(work.network.edge_street)
     if not np.isin(known[known > 0], streets.street_id).all():
         raise DataError("trying edits: the network was not made from the streets given with it")
     if not plan.book.shelf.has_node_ids:
         return
     draft = draft_edges(streets, walls=plan.town.walls, gates=plan.town.gates)
-    if not np.array_equal(draft.street, ground.network.edge_street):
+    if not np.array_equal(draft.street, work.network.edge_street):
         raise DataError("trying edits: the network was not made from the streets given with it")
     everywhere = np.arange(draft.street.shape[0])
-    ground.set("id_a", everywhere, draft.node_a)
-    ground.set("id_b", everywhere, draft.node_b)
+    work.set("id_a", everywhere, draft.node_a)
+    work.set("id_b", everywhere, draft.node_b)
 
 
-def _write_edges(ground: Ground, plan: Plan, draft: Draft, tie: Tie) -> IntArray:
+def _write_edges(work: Patchwork, plan: Plan, draft: Draft, tie: Tie) -> IntArray:
     """Append new edges and return their numbers."""
     count = draft.line.shape[0]
-    edge = ground.counts["edges"] + np.arange(count)
-    ground.add_lines(list(draft.line))
+    edge = work.counts["edges"] + np.arange(count)
+    work.add_lines(list(draft.line))
     gate = draft.gate.astype(np.int64)
     residents = np.zeros(count, dtype=bool)
     residents[gate >= 0] = ~plan.gates.opens_to_all[gate[gate >= 0]]
@@ -246,84 +246,91 @@ def _write_edges(ground: Ground, plan: Plan, draft: Draft, tie: Tie) -> IntArray
         "id_b": draft.node_b,
     }
     for name, content in values.items():
-        ground.set(name, edge, content)
+        work.set(name, edge, content)
     return edge
 
 
-def _write_costs(ground: Ground, edge: IntArray) -> None:
-    """Take the costs of edges from their lengths and flags."""
-    few = ground.take(edge)
-    cost_ab, cost_ba = cost_edges(few, ground.profile)
-    ground.set("cost_ab", edge, cost_ab)
-    ground.set("cost_ba", edge, cost_ba)
-    ground.set("is_walkable", edge, find_walkable(few, ground.profile))
+def _write_costs(work: Patchwork, edge: IntArray) -> None:
+    """Take the costs of edges from their lengths, flags and ground."""
+    if edge.size == 0:
+        return
+    every = edge
+    if work.make_ground is not None:
+        # a crossing is known by its whole length: all edges of a street are looked at together
+        street = np.unique(work["edge_street"][edge])
+        every = order_edges(work, np.union1d(edge, work.edges_of(street[street > 0])).astype(np.int64))
+    few = work.take(every)
+    ground = None if work.make_ground is None else work.make_ground(few)
+    cost_ab, cost_ba = cost_edges(few, work.profile, ground)
+    mine = np.isin(every, edge)
+    work.set("cost_ab", every[mine], cost_ab[mine])
+    work.set("cost_ba", every[mine], cost_ba[mine])
+    work.set("is_walkable", every[mine], find_walkable(few, work.profile, ground)[mine])
 
 
-def _write_gates(ground: Ground, zones: frozenset[int]) -> None:
+def _write_gates(work: Patchwork, zones: frozenset[int]) -> None:
     """List the residents' gates of some compounds anew."""
-    connector = ground.connectors()
-    connector = connector[ground["is_residents"][connector] != 0]
+    connector = work.connectors()
+    connector = connector[work["is_residents"][connector] != 0]
     for zone in sorted(zones):
-        mine = connector[ground["edge_zone"][connector] == zone]
-        a, b = ground["exit_a"][mine], ground["exit_b"][mine]
-        ms = np.concatenate([ground["cost_ab"][mine], ground["cost_ba"][mine]])
+        mine = connector[work["edge_zone"][connector] == zone]
+        a, b = work["exit_a"][mine], work["exit_b"][mine]
+        ms = np.concatenate([work["cost_ab"][mine], work["cost_ba"][mine]])
         keep = ms != np.uint32(0xFFFFFFFF)
-        ground.set_gates(zone, (np.concatenate([b, a])[keep], np.concatenate([a, b])[keep], ms[keep]))
+        work.set_gates(zone, (np.concatenate([b, a])[keep], np.concatenate([a, b])[keep], ms[keep]))
 
 
-def patch_ground(ground: Ground, before: Plan, after: Plan) -> Patched:
+def patch_streets(work: Patchwork, before: Plan, after: Plan) -> Patched:
     """Write into a walk what changed streets and gates change, and return what that is.
 
     Parameters
     ----------
-    ground
-        The walk as it is before; its changes can be taken back (:meth:`geo.patch_ground.Ground.begin`).
+    work
+        The walk as it is before; its changes can be taken back (:meth:`geo.patch_work.Patchwork.begin`).
     before, after
         The town without and with the edits.
     """
     streets = after.book.list_changes(before.book)
     gates = _find_touched_gates(before, after, streets) if streets or _has_new_gates(before, after) else _NOTHING
     around = streets | after.book.find_near(after.gates.point[gates], GATE_REACH_M + _SLACK_M)
-    connector = ground.connectors()
-    gate_of = ground["edge_gate"][connector].astype(np.int64)
-    old = np.concatenate(
-        [ground.edges_of(np.array(sorted(around), dtype=np.int64)), connector[np.isin(gate_of, gates)]]
-    )
+    connector = work.connectors()
+    gate_of = work["edge_gate"][connector].astype(np.int64)
+    old = np.concatenate([work.edges_of(np.array(sorted(around), dtype=np.int64)), connector[np.isin(gate_of, gates)]])
     if around or gates.size:
         draft = _redraft(after, around, gates).draft
         _close_gates(draft, after)
     else:
         draft = _redraft_nothing()
-    match = _compare(ground, old, draft)
+    match = _compare(work, old, draft)
     switched = connector[np.isin(gate_of, _find_switched_gates(before, after))]
     switched = np.setdiff1d(switched, match.dead)
     made = _take_draft(draft, match.made)
-    tie = tie_ends(ground, after, match.dead, made) if match.dead.size or match.made.size else NOTHING_TIED
-    other_flags = match.kept[ground["edge_flags"][match.kept] != match.kept_flags]
+    tie = tie_ends(work, after, match.dead, made) if match.dead.size or match.made.size else NOTHING_TIED
+    other_flags = match.kept[work["edge_flags"][match.kept] != match.kept_flags]
     touched = np.unique(np.concatenate([other_flags, switched, tie.moved_edge]))
-    gone = ground.arcs_of(np.concatenate([match.dead, touched]))
+    gone = work.arcs_of(np.concatenate([match.dead, touched]))
     could = np.concatenate([match.dead, touched])
-    could = could[ground["is_walkable"][could] != 0]
-    ends = [ground["exit_a"], ground["exit_b"]]
+    could = could[work["is_walkable"][could] != 0]
+    ends = [work["exit_a"], work["exit_b"]]
     at_old = [end[np.concatenate([match.dead, touched])] for end in ends]
-    _write_kept(ground, after, match, switched)
-    ground.set("exit_a", tie.moved_edge[~tie.moved_is_last], tie.moved_node[~tie.moved_is_last])
-    ground.set("exit_b", tie.moved_edge[tie.moved_is_last], tie.moved_node[tie.moved_is_last])
-    new = _write_edges(ground, after, made, tie)
+    _write_kept(work, after, match, switched)
+    work.set("exit_a", tie.moved_edge[~tie.moved_is_last], tie.moved_node[~tie.moved_is_last])
+    work.set("exit_b", tie.moved_edge[tie.moved_is_last], tie.moved_node[tie.moved_is_last])
+    new = _write_edges(work, after, made, tie)
     changed = np.concatenate([touched, new])
-    _write_costs(ground, changed)
-    _bury(ground, match.dead)
-    at_new = [ground[name][changed] for name in ("exit_a", "exit_b")]
+    _write_costs(work, changed)
+    _bury(work, match.dead)
+    at_new = [work[name][changed] for name in ("exit_a", "exit_b")]
     node = np.unique(np.concatenate([*at_old, *at_new])).astype(np.int64)
-    _write_rows(ground, node, np.concatenate([match.dead, touched]), changed)
+    _write_rows(work, node, np.concatenate([match.dead, touched]), changed)
     every = np.concatenate([match.dead, changed])
-    passes = every[ground["edge_gate"][every] >= 0]
-    zones = frozenset(int(z) for z in np.unique(ground["edge_zone"][passes]))
-    _write_gates(ground, zones)
-    can = changed[ground["is_walkable"][changed] != 0]
+    passes = every[work["edge_gate"][every] >= 0]
+    zones = frozenset(int(z) for z in np.unique(work["edge_zone"][passes]))
+    _write_gates(work, zones)
+    can = changed[work["is_walkable"][changed] != 0]
     return Patched(
         gone=gone,
-        new=ground.arcs_of(changed),
+        new=work.arcs_of(changed),
         lost=np.setdiff1d(could, can),
         found=np.setdiff1d(can, could),
         changed=every,
@@ -350,43 +357,43 @@ def _redraft_nothing() -> Draft:
     )
 
 
-def _write_kept(ground: Ground, plan: Plan, match: _Match, switched: IntArray) -> None:
+def _write_kept(work: Patchwork, plan: Plan, match: _Match, switched: IntArray) -> None:
     """Write the flags of edges that stay, and who may pass gates that were switched."""
-    ground.set("edge_flags", match.kept, match.kept_flags)
-    gate = ground["edge_gate"][switched]
+    work.set("edge_flags", match.kept, match.kept_flags)
+    gate = work["edge_gate"][switched]
     closed = np.isin(plan.gates.gate_id[gate], list(plan.closed_gates))
-    flags = ground["edge_flags"][switched]
-    ground.set(
+    flags = work["edge_flags"][switched]
+    work.set(
         "edge_flags",
         switched,
         np.where(closed, flags | np.uint8(CLOSED_ON_FOOT), flags & np.uint8(0xFF ^ CLOSED_ON_FOOT)),
     )
-    ground.set("is_residents", switched, ~plan.gates.opens_to_all[gate])
+    work.set("is_residents", switched, ~plan.gates.opens_to_all[gate])
 
 
-def _bury(ground: Ground, dead: IntArray) -> None:
+def _bury(work: Patchwork, dead: IntArray) -> None:
     """Close edges that are no more, for everybody and for good."""
-    ground.set("cost_ab", dead, np.full(dead.shape[0], 0xFFFFFFFF, dtype=np.uint32))
-    ground.set("cost_ba", dead, np.full(dead.shape[0], 0xFFFFFFFF, dtype=np.uint32))
-    ground.set("edge_street", dead, np.full(dead.shape[0], DEAD))
-    ground.set("is_walkable", dead, np.zeros(dead.shape[0]))
+    work.set("cost_ab", dead, np.full(dead.shape[0], 0xFFFFFFFF, dtype=np.uint32))
+    work.set("cost_ba", dead, np.full(dead.shape[0], 0xFFFFFFFF, dtype=np.uint32))
+    work.set("edge_street", dead, np.full(dead.shape[0], DEAD))
+    work.set("is_walkable", dead, np.zeros(dead.shape[0]))
 
 
-def _write_rows(ground: Ground, node: IntArray, without: IntArray, edge: IntArray) -> None:
+def _write_rows(work: Patchwork, node: IntArray, without: IntArray, edge: IntArray) -> None:
     """Write the rows of some nodes: what they held but for some edges, and the edges that are there now."""
-    known = node[node < ground.counts["nodes"]]
-    held, at = ground.edges_at(known)
+    known = node[node < work.counts["nodes"]]
+    held, at = work.edges_at(known)
     stay = np.isin(held, without, invert=True)
-    a, b = ground["exit_a"][edge].astype(np.int64), ground["exit_b"][edge].astype(np.int64)
+    a, b = work["exit_a"][edge].astype(np.int64), work["exit_b"][edge].astype(np.int64)
     both = a != b
-    ground.lay_rows(
+    work.lay_rows(
         node,
         np.concatenate([held[stay], edge, edge[both]]),
         np.concatenate([at[stay], a, b[both]]),
     )
 
 
-def order_edges(ground: Ground, edge: IntArray) -> IntArray:
+def order_edges(work: Patchwork, edge: IntArray) -> IntArray:
     """Return edges in the order a network compiled from the edited streets has them.
 
     Streets stand by id and connectors behind them by gate; the edges of one street are all of one draft, whose order
@@ -394,14 +401,12 @@ def order_edges(ground: Ground, edge: IntArray) -> IntArray:
 
     Parameters
     ----------
-    ground
+    work
         The walk as it is.
     edge
         Edges, each once.
     """
-    gate = ground["edge_gate"][edge].astype(np.int64)
+    gate = work["edge_gate"][edge].astype(np.int64)
     is_connector = gate >= 0
-    ordered: IntArray = edge[
-        np.lexsort((edge, np.where(is_connector, gate, ground["edge_street"][edge]), is_connector))
-    ]
+    ordered: IntArray = edge[np.lexsort((edge, np.where(is_connector, gate, work["edge_street"][edge]), is_connector))]
     return ordered

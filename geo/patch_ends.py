@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 
 from geo.network import GATE_REACH_M, Draft, find_ends
-from geo.patch_ground import Ground, find_ends_of
+from geo.patch_work import Patchwork, find_ends_of
 from geo.topology import SNAP_MM, join_ends
 from geo.units import MM_PER_M, BoolArray, Int32Array, IntArray, to_mm
 from geo.walls import OUTSIDE
@@ -37,25 +37,25 @@ class _Ends:
     is_last: BoolArray
 
 
-def _ends_of(ground: Ground, edge: IntArray) -> _Ends:
+def _ends_of(work: Patchwork, edge: IntArray) -> _Ends:
     """Return both ends of edges that are there, first ends first."""
-    first, last = find_ends_of(ground.lines_of(edge))
+    first, last = find_ends_of(work.lines_of(edge))
     xy = to_mm(np.concatenate([first, last]))
-    zone = ground["edge_zone"][edge]
-    zone_a = np.where(ground["edge_gate"][edge] >= 0, OUTSIDE, zone)
+    zone = work["edge_zone"][edge]
+    zone_a = np.where(work["edge_gate"][edge] >= 0, OUTSIDE, zone)
     return _Ends(
         x_mm=xy[:, 0],
         y_mm=xy[:, 1],
         zone=np.concatenate([zone_a, zone]).astype(np.int32),
-        node_id=np.concatenate([ground["id_a"][edge], ground["id_b"][edge]]),
-        node=np.concatenate([ground["exit_a"][edge], ground["exit_b"][edge]]).astype(np.int64),
+        node_id=np.concatenate([work["id_a"][edge], work["id_b"][edge]]),
+        node=np.concatenate([work["exit_a"][edge], work["exit_b"][edge]]).astype(np.int64),
         edge=np.concatenate([edge, edge]),
         is_last=np.repeat([False, True], edge.shape[0]),
     )
 
 
 def _nodes_near(
-    ground: Ground, plan: Plan, dead: IntArray, *, x_mm: IntArray, y_mm: IntArray, node_id: IntArray
+    work: Patchwork, plan: Plan, dead: IntArray, *, x_mm: IntArray, y_mm: IntArray, node_id: IntArray
 ) -> IntArray:
     """Return the nodes whose junction a line end at one of some places, or with one of some node ids, could join."""
     if x_mm.shape[0] == 0:
@@ -66,21 +66,19 @@ def _nodes_near(
     if wanted.size:
         near |= plan.book.find_by_node(wanted)
     tree = shapely.STRtree(points)
-    edges = np.concatenate(
-        [ground.edges_of(np.array(sorted(near), dtype=np.int64)), _connectors_near(ground, plan, tree)]
-    )
+    edges = np.concatenate([work.edges_of(np.array(sorted(near), dtype=np.int64)), _connectors_near(work, plan, tree)])
     edges = edges[np.isin(edges, dead, invert=True)]
-    ends = _ends_of(ground, edges)
+    ends = _ends_of(work, edges)
     places = shapely.points(ends.x_mm / MM_PER_M, ends.y_mm / MM_PER_M)
     close = tree.query(places, predicate="dwithin", distance=_NEAR_MM / MM_PER_M)[0]
     same_id = np.isin(ends.node_id, wanted) & (ends.node_id > 0)
     return np.unique(np.concatenate([ends.node[close], ends.node[same_id]]))
 
 
-def _connectors_near(ground: Ground, plan: Plan, tree: shapely.STRtree) -> IntArray:
+def _connectors_near(work: Patchwork, plan: Plan, tree: shapely.STRtree) -> IntArray:
     """Return the ways through gates that could end at one of some places."""
-    connector = ground.connectors()
-    point = plan.gates.point[ground["edge_gate"][connector]]
+    connector = work.connectors()
+    point = plan.gates.point[work["edge_gate"][connector]]
     reach_m = GATE_REACH_M + 2 * _NEAR_MM / MM_PER_M
     near: IntArray = connector[np.unique(tree.query(point, predicate="dwithin", distance=reach_m)[0])]
     return near
@@ -110,17 +108,17 @@ class Tie:
     moved_node: IntArray
 
 
-def _ends_at(ground: Ground, nodes: IntArray, dead: IntArray) -> _Ends:
+def _ends_at(work: Patchwork, nodes: IntArray, dead: IntArray) -> _Ends:
     """Return the ends of all edges at some nodes but those that will be no more; their other ends are among them."""
-    return _ends_of(ground, np.setdiff1d(ground.edges_at(nodes)[0], dead))
+    return _ends_of(work, np.setdiff1d(work.edges_at(nodes)[0], dead))
 
 
-def tie_ends(ground: Ground, plan: Plan, dead: IntArray, draft: Draft) -> Tie:
+def tie_ends(work: Patchwork, plan: Plan, dead: IntArray, draft: Draft) -> Tie:
     """Return which ends are one junction now, asked of those it can have changed for.
 
     Parameters
     ----------
-    ground
+    work
         The walk, still as it was before.
     plan
         The town with the edits.
@@ -130,22 +128,20 @@ def tie_ends(ground: Ground, plan: Plan, dead: IntArray, draft: Draft) -> Tie:
         Edges that will be appended.
     """
     x, y, zone, node_id = find_ends(draft)
-    gone = np.concatenate([ground["exit_a"][dead], ground["exit_b"][dead]]).astype(np.int64)
-    nodes = np.union1d(gone, _nodes_near(ground, plan, dead, x_mm=x, y_mm=y, node_id=node_id)).astype(np.int64)
-    ends = _ends_at(ground, nodes, dead)
+    gone = np.concatenate([work["exit_a"][dead], work["exit_b"][dead]]).astype(np.int64)
+    nodes = np.union1d(gone, _nodes_near(work, plan, dead, x_mm=x, y_mm=y, node_id=node_id)).astype(np.int64)
+    ends = _ends_at(work, nodes, dead)
     named = np.flatnonzero(ends.node_id > 0)
     if named.size:
         # ends of one node id stand where the first of them does; where that one went they stand elsewhere now
-        more = _nodes_near(
-            ground, plan, dead, x_mm=ends.x_mm[named], y_mm=ends.y_mm[named], node_id=ends.node_id[named]
-        )
+        more = _nodes_near(work, plan, dead, x_mm=ends.x_mm[named], y_mm=ends.y_mm[named], node_id=ends.node_id[named])
         nodes = np.union1d(nodes, more).astype(np.int64)
-        ends = _ends_at(ground, nodes, dead)
+        ends = _ends_at(work, nodes, dead)
     mine = np.flatnonzero(np.isin(ends.node, nodes))
     count = draft.line.shape[0]
-    gate = np.concatenate([ground["edge_gate"][ends.edge[mine]], draft.gate, draft.gate]).astype(np.int64)
-    street = np.concatenate([ground["edge_street"][ends.edge[mine]], draft.street, draft.street])
-    edge = np.concatenate([ends.edge[mine], *[ground.counts["edges"] + np.arange(count)] * 2])
+    gate = np.concatenate([work["edge_gate"][ends.edge[mine]], draft.gate, draft.gate]).astype(np.int64)
+    street = np.concatenate([work["edge_street"][ends.edge[mine]], draft.street, draft.street])
+    edge = np.concatenate([ends.edge[mine], *[work.counts["edges"] + np.arange(count)] * 2])
     is_last = np.concatenate([ends.is_last[mine], np.repeat([False, True], count)])
     # ends of one node id stand where the first of them does: so they must come as in a whole network
     order = np.lexsort((edge, np.where(gate >= 0, gate, street), gate >= 0, is_last))
@@ -157,7 +153,7 @@ def tie_ends(ground: Ground, plan: Plan, dead: IntArray, draft: Draft) -> Tie:
     )
     old = np.concatenate([ends.node[mine], np.full(2 * count, -1)])
     node = np.empty_like(old)
-    node[order] = _number_nodes(junction, old[order], ground.counts["nodes"])
+    node[order] = _number_nodes(junction, old[order], work.counts["nodes"])
     moved = np.flatnonzero((old >= 0) & (node != old))
     new = node[mine.size :]
     return Tie(new[:count], new[count:], edge[moved], is_last[moved], node[moved])

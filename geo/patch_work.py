@@ -15,14 +15,18 @@ import numpy.typing as npt
 import shapely
 
 from geo import repair_rows
-from geo.costs import find_walkable
 from geo.graph import find_residents_gates
 from geo.network import Network
 from geo.patch_index import BoxGrid
 from geo.units import NO_COST, FloatArray, Int32Array, IntArray, ObjectArray, UInt32Array
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from geo.reach import Walk
+    from geo.slope import Ground
+
+    MakeGround = Callable[[Network], Ground | None]
 
 Anything = npt.NDArray[Any]
 
@@ -81,11 +85,12 @@ class Diff:
     gates: list[tuple[int, GateRow, GateRow]] = field(default_factory=list)
 
 
-class Ground:
+class Patchwork:
     """The arrays of one walk as they are in one state."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, make_ground: MakeGround | None = None) -> None:
         network = walk.network
+        self.make_ground = make_ground
         self.network = network
         self.profile = walk.profile
         self.is_plain = bool(
@@ -409,7 +414,7 @@ def _lay_out(walk: Walk) -> dict[str, Anything]:
         "edge_gate": network.edge_gate,
         "edge_street": network.edge_street,
         "is_residents": find_residents_gates(network).astype(np.uint8),
-        "is_walkable": find_walkable(network, walk.profile).astype(np.uint8),
+        "is_walkable": ((walk.cost_ab != NO_COST) | (walk.cost_ba != NO_COST)).astype(np.uint8),
         "id_a": np.zeros(edges, dtype=np.int64),
         "id_b": np.zeros(edges, dtype=np.int64),
     }

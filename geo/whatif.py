@@ -29,9 +29,9 @@ from geo.edits import (
     start_plan,
 )
 from geo.link import Links
-from geo.patch import Patched, patch_ground, prepare_node_ids
-from geo.patch_ground import NO_ARCS, Ground
+from geo.patch import Patched, patch_streets, prepare_node_ids
 from geo.patch_index import BoxGrid
+from geo.patch_work import NO_ARCS, Patchwork
 from geo.reach import check_bound
 from geo.search import NONE
 from geo.units import IntArray
@@ -110,7 +110,7 @@ class WhatIf:
         self.base = base
         self._labels_kept = max(labels_kept, 1)
         self._lock = RLock()
-        self._ground = Ground(base.walk)
+        self._work = Patchwork(base.walk, base.make_ground)
         self._bench = Bench()
         self._rules = LinkRules(base.barriers, base.max_link_m, base.outline_reach_m)
         self._bounds_ms = [check_bound(column.bound_s) for column in base.columns]
@@ -122,7 +122,7 @@ class WhatIf:
         self._site_book = SiteBook(BoxGrid(measure_bounds(base.facilities.geometry)), base.facilities.zone.shape[0])
         off_ms = base.walk.off_ms(base.entrances.links.off_mm)
         columns = [
-            ColumnStep(lay_sites(self._ground, base.entrances, rows, off_ms, bound_ms))
+            ColumnStep(lay_sites(self._work, base.entrances, rows, off_ms, bound_ms))
             for rows, bound_ms in zip(base.facilities.serves, self._bounds_ms, strict=True)
         ]
         self.start = Step(self, (), None, base.facilities, None, base.entrances, Moved(), columns, None, None)
@@ -157,7 +157,7 @@ class WhatIf:
     @cached_property
     def _plan(self) -> Plan:
         plan = start_plan(self.base.load_town())
-        prepare_node_ids(self._ground, plan)
+        prepare_node_ids(self._work, plan)
         return plan
 
     def warm_up(self, *, streets: bool = False) -> None:
@@ -239,7 +239,7 @@ class WhatIf:
 
     @property
     def _can_patch(self) -> bool:
-        return self._ground.is_plain and self.base.make_walk is None
+        return self._work.is_plain and self.base.make_walk is None
 
     def _run_in_full(self, parent: Step, edits: tuple[Edit, ...], facilities: Facilities, plan: Plan | None) -> Step:
         every = parent.edits + edits
@@ -255,10 +255,10 @@ class WhatIf:
         up, down = find_way(self._at, step)
         for one in up:
             if one.diff is not None:
-                self._ground.take_back(one.diff)
+                self._work.take_back(one.diff)
         for one in down:
             if one.diff is not None:
-                self._ground.redo(one.diff)
+                self._work.redo(one.diff)
         self._at = step
 
     def _find_labels(self, number: int, step: Step) -> _Labels:
@@ -266,10 +266,10 @@ class WhatIf:
         kept = self._labels.get(number)
         if kept is None:
             self._go_to(self.start)
-            label = np.full(self._ground["first"].shape[0], NONE, dtype=np.int64)
+            label = np.full(self._work["first"].shape[0], NONE, dtype=np.int64)
             nothing = (np.empty(0, dtype=np.int32), _NOTHING)
             sites = self.start.columns[number].sites
-            self._bench.repair(self._ground, label, nothing, (NO_ARCS, NO_ARCS), sites, self._bounds_ms[number])
+            self._bench.repair(self._work, label, nothing, (NO_ARCS, NO_ARCS), sites, self._bounds_ms[number])
             kept = self._labels[number] = _Labels(label, self.start)
         up, down = find_way(kept.at, step)
         for one in up:
@@ -295,7 +295,7 @@ class WhatIf:
                 continue
             label = self._find_labels(number, step).label
             self._go_to(step)
-            reader = Reader(self._ground, self._bench, label, self._bounds_ms[number])
+            reader = Reader(self._work, self._bench, label, self._bounds_ms[number])
             leaks = search_leaks(reader, self._zone_ptr.shape[0] - 1)
             step.columns[number] = replace(column, leaks=leaks)
 
@@ -316,7 +316,7 @@ class WhatIf:
         if on_streets:
             self._know_leaks(parent, touched)
         self._go_to(parent)
-        self._ground.begin()
+        self._work.begin()
         try:
             draft = self._draft(parent, edits, facilities, plan)
             solved = self._solve_columns(parent, draft, labels, threads)
@@ -327,7 +327,7 @@ class WhatIf:
             # labels half put right are of no step: they are made anew when next asked for
             for number in touched:
                 self._labels.pop(number, None)
-            self._ground.take_back(self._ground.end())
+            self._work.take_back(self._work.end())
             raise
         columns = [solved.get(number, unchanged(parent.columns[number])) for number in everything]
         step = Step(
@@ -339,7 +339,7 @@ class WhatIf:
             draft.entrances,
             draft.moved,
             columns,
-            self._ground.end(),
+            self._work.end(),
             None,
         )
         self._at = step
@@ -350,19 +350,19 @@ class WhatIf:
 
     def _draft(self, parent: Step, edits: tuple[Edit, ...], facilities: Facilities, plan: Plan | None) -> Draft:
         """Patch the streets and link what they moved."""
-        ground, rules = self._ground, self._rules
+        work, rules = self._work, self._rules
         patched, moved, relinked = _NOTHING_PATCHED, parent.moved, _NOTHING
         gate_point = self.base.gate_point if plan is None else plan.open_gate_point
         again = [list_placed(edits, parent.facilities, facilities)]
         if plan is not None and plan is not parent.plan:
             before = self._plan if parent.plan is None else parent.plan
-            patched = patch_ground(ground, before, plan)
-            moved, relinked = relink_homes(ground, self._homes, moved, patched, rules)
-            again.append(relink_sites(ground, self._site_book, facilities, parent.entrances, patched, rules))
+            patched = patch_streets(work, before, plan)
+            moved, relinked = relink_homes(work, self._homes, moved, patched, rules)
+            again.append(relink_sites(work, self._site_book, facilities, parent.entrances, patched, rules))
             again.append(find_sites_at(facilities, find_gate_changes(before, plan), rules))
         rows = np.setdiff1d(np.concatenate(again), np.array(list(facilities.closed), dtype=np.int64))
         closed = np.array([e.facility for e in edits if isinstance(e, FacilityClosed)], dtype=np.int64)
-        entered = enter_sites(ground, facilities, rows, gate_point, rules)
+        entered = enter_sites(work, facilities, rows, gate_point, rules)
         without = np.union1d(rows, closed).astype(np.int64)
         keep = np.flatnonzero(np.isin(parent.entrances.facility, without, invert=True))
         entrances = put_entrances(parent.entrances, keep, entered)
@@ -374,7 +374,7 @@ class WhatIf:
     def _solve_columns(
         self, parent: Step, draft: Draft, labels: dict[int, _Labels], threads: int
     ) -> dict[int, ColumnStep]:
-        ground, walk = self._ground, self.base.walk
+        work, walk = self._work, self.base.walk
         census = self._count(draft)
         few = np.flatnonzero(np.isin(draft.entrances.facility, draft.reentered))
         entered = take_entrances(draft.entrances, few)
@@ -384,13 +384,13 @@ class WhatIf:
         def solve_one(number: int, bench: Bench) -> ColumnStep:
             before, column = parent.columns[number], self.base.columns[number]
             kept = labels[number]
-            kept.label = grow(kept.label, ground.counts["nodes"])
+            kept.label = grow(kept.label, work.counts["nodes"])
             bound_ms = self._bounds_ms[number]
             serves = draft.facilities.serves[number]
-            new = lay_sites(ground, entered, serves[np.isin(serves, draft.reentered)], off_ms, bound_ms)
+            new = lay_sites(work, entered, serves[np.isin(serves, draft.reentered)], off_ms, bound_ms)
             patched = draft.patched
             task = Task(draft.reentered, new, patched.gone, patched.new, patched.changed, zones)
-            reader = Reader(ground, bench, kept.label, bound_ms)
+            reader = Reader(work, bench, kept.label, bound_ms)
             return solve(
                 reader, before, census, task, base=lambda rows: to_keys(column.reach_ms[rows], column.facility[rows])
             )

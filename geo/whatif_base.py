@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.costs import find_walkable
 from geo.edits import Edit, Facilities, Town, apply_edits, build_town
 from geo.errors import DataError
 from geo.gaps import Status, find_status
 from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Barriers, Entrances, Ways, link_points, link_sites
 from geo.radius import find_radius
 from geo.reach import Homes, Walk, find_reach, prepare_walk
-from geo.units import BoolArray, Int32Array, ObjectArray
+from geo.units import NO_COST, BoolArray, Int32Array, ObjectArray
 from geo.walls import Walls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from geo.network import Network
+    from geo.slope import Ground
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,11 @@ class Base:
         Gates by which sites may be entered, metric CRS.
     max_link_m, outline_reach_m
         Link distances, see :class:`geo.link.Ways`.
+    make_ground
+        Gives the slopes and crossings of a network's edges, or of a few of them; None where all streets are level.
     make_walk
-        Lays a network out as a full run does; None for walking by ``walk.profile`` alone. Where it is given, edits of
-        streets and gates are answered by a full run.
+        Lays a network out as a full run does; None for walking by ``walk.profile``. Where it is given, edits of streets
+        and gates are answered by a full run.
     """
 
     town: Town | Callable[[], Town]
@@ -90,7 +92,14 @@ class Base:
     gate_point: ObjectArray
     max_link_m: float = MAX_LINK_M
     outline_reach_m: float = OUTLINE_REACH_M
+    make_ground: Callable[[Network], Ground | None] | None = None
     make_walk: Callable[[Network], Walk] | None = None
+
+    def lay_out(self, network: Network) -> Walk:
+        """Return a network as the profile walks it."""
+        if self.make_walk is not None:
+            return self.make_walk(network)
+        return prepare_walk(network, self.walk.profile, None if self.make_ground is None else self.make_ground(network))
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together.
@@ -218,8 +227,9 @@ def run_in_full(base: Base, edits: Sequence[Edit], *, threads: int = 1) -> list[
     """
     town, facilities = apply_edits(base.load_town(), base.facilities, edits)
     network = build_town(town)
-    walk = prepare_walk(network, base.walk.profile) if base.make_walk is None else base.make_walk(network)
-    ways = Ways(network, find_walkable(network, walk.profile), town.barriers, town.max_link_m, town.outline_reach_m)
+    walk = base.lay_out(network)
+    is_walkable = (walk.cost_ab != NO_COST) | (walk.cost_ba != NO_COST)
+    ways = Ways(network, is_walkable, town.barriers, town.max_link_m, town.outline_reach_m)
     links = link_points(base.home, base.homes.zone, ways=ways)
     entrances = link_sites(facilities.geometry, facilities.zone, ways=ways, gate_point=town.open_gate_point)
     reach = find_reach(

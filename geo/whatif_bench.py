@@ -14,7 +14,7 @@ from geo.units import NO_COST, Int32Array, IntArray, UInt32Array
 
 if TYPE_CHECKING:
     from geo.link import Entrances
-    from geo.patch_ground import Arcs, Ground
+    from geo.patch_work import Arcs, Patchwork
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ def _part(cost: UInt32Array, place_mm: IntArray, length_mm: IntArray) -> IntArra
     return np.where(length_mm == 0, 0, (cost.astype(np.int64) * place_mm + whole // 2) // whole)
 
 
-def lay_sites(ground: Ground, entrances: Entrances, facility: Int32Array, off_ms: IntArray, bound_ms: int) -> SitesOn:
+def lay_sites(work: Patchwork, entrances: Entrances, facility: Int32Array, off_ms: IntArray, bound_ms: int) -> SitesOn:
     """Return the entrances of some facilities as they stand on the streets now.
 
     Parameters
     ----------
-    ground
+    work
         The walk as it is.
     entrances
         Entrances of all facilities.
@@ -65,13 +65,13 @@ def lay_sites(ground: Ground, entrances: Entrances, facility: Int32Array, off_ms
     edge = entrances.links.edge[mine].astype(np.int64)
     owner = entrances.facility[mine].astype(np.int64)
     place, off = entrances.links.place_mm[mine], off_ms[mine]
-    length = ground["edge_mm"][edge]
-    ab, ba = ground["cost_ab"][edge], ground["cost_ba"][edge]
+    length = work["edge_mm"][edge]
+    ab, ba = work["cost_ab"][edge], work["cost_ba"][edge]
     # as geo.reach.seed_sites: behind a residents' gate nothing starts outside
-    outer = (ground["is_residents"][edge] == 0) & (ab != NO_COST)
+    outer = (work["is_residents"][edge] == 0) & (ab != NO_COST)
     inner = ba != NO_COST
     ms = np.concatenate([(off + _part(ab, place, length))[outer], (off + _part(ba, length - place, length))[inner]])
-    node = np.concatenate([ground.seed_a[edge][outer], ground.seed_b[edge][inner]])
+    node = np.concatenate([work.seed_a[edge][outer], work.seed_b[edge][inner]])
     whose = np.concatenate([owner[outer], owner[inner]])
     near = ms <= bound_ms
     return SitesOn(
@@ -124,9 +124,9 @@ class Bench:
         self.edge_mark = np.zeros(0, dtype=np.uint8)
         self.edges = np.empty(0, dtype=np.int32)
 
-    def make_room(self, ground: Ground, seeds: int) -> None:
+    def make_room(self, work: Patchwork, seeds: int) -> None:
         """Grow to what a search on the walk as it is can need."""
-        nodes, edges, queue = ground.counts["nodes"], ground.counts["edges"], ground.room() + seeds
+        nodes, edges, queue = work.counts["nodes"], work.counts["edges"], work.room() + seeds
         if self.mark.shape[0] < nodes:
             size = nodes + nodes // 8 + 64
             self.mark = np.zeros(size, dtype=np.uint8)
@@ -141,20 +141,20 @@ class Bench:
             self.heap_node = np.empty(queue + queue // 8, dtype=np.int32)
 
     def repair(
-        self, ground: Ground, label: IntArray, gone: tuple[Int32Array, IntArray], arcs: tuple[Arcs, Arcs],
+        self, work: Patchwork, label: IntArray, gone: tuple[Int32Array, IntArray], arcs: tuple[Arcs, Arcs],
         sites: SitesOn, bound_ms: int,
     ) -> int:  # fmt: skip
         """Put labels right; the nodes whose label changed stand in `touched`, what they had in `old`."""
-        self.make_room(ground, sites.seed_node.shape[0] + arcs[1].source.shape[0])
+        self.make_room(work, sites.seed_node.shape[0] + arcs[1].source.shape[0])
         count = repair.repair_public(
-            ground["first"],
-            ground["last"],
-            ground["arc_node"],
-            ground["arc_ms"],
-            ground["pull_first"],
-            ground["pull_last"],
-            ground["pull_node"],
-            ground["pull_ms"],
+            work["first"],
+            work["last"],
+            work["arc_node"],
+            work["arc_ms"],
+            work["pull_first"],
+            work["pull_last"],
+            work["pull_node"],
+            work["pull_ms"],
             gone[0],
             gone[1],
             arcs[0].source,
@@ -175,31 +175,31 @@ class Bench:
         )
         return int(repair.keep_changed(label, self.touched, self.old, count))
 
-    def find_edges(self, ground: Ground, count: int, zones: int) -> tuple[IntArray, IntArray]:
+    def find_edges(self, work: Patchwork, count: int, zones: int) -> tuple[IntArray, IntArray]:
         """Return the public edges and the compounds at the first touched nodes."""
         zone_mark = np.zeros(zones, dtype=np.uint8)
         found = repair_rows.find_edges_at(
             self.touched,
             count,
-            ground["row_first"],
-            ground["row_last"],
-            ground["row_edge"],
-            ground["edge_zone"],
+            work["row_first"],
+            work["row_last"],
+            work["row_edge"],
+            work["edge_zone"],
             self.edge_mark,
             zone_mark,
             self.edges,
         )
         return self.edges[:found].astype(np.int64), np.flatnonzero(zone_mark)
 
-    def search_own(self, ground: Ground, label: IntArray, zone: int, bound_ms: int) -> int:
+    def search_own(self, work: Patchwork, label: IntArray, zone: int, bound_ms: int) -> int:
         """Fill `own` with the labels that count for one compound; its nodes stand in `touched`."""
-        gate_from, gate_to, gate_ms = ground.gates_of(zone)
+        gate_from, gate_to, gate_ms = work.gates_of(zone)
         return int(
             repair.search_own(
-                ground["first"],
-                ground["last"],
-                ground["arc_node"],
-                ground["arc_ms"],
+                work["first"],
+                work["last"],
+                work["arc_node"],
+                work["arc_ms"],
                 gate_from,
                 gate_to,
                 gate_ms,
@@ -212,12 +212,12 @@ class Bench:
             )
         )
 
-    def find_leaks(self, ground: Ground, zone: int, count: int) -> IntArray:
+    def find_leaks(self, work: Patchwork, zone: int, count: int) -> IntArray:
         """Return those of the first touched nodes from which ways outside the compound lead on."""
         node = self.touched[:count].astype(np.int64)
-        first = ground["row_first"][node]
-        place, of = spread_ranges(first, ground["row_last"][node])
-        out = ground["edge_zone"][ground["row_edge"][place]] != zone
+        first = work["row_first"][node]
+        place, of = spread_ranges(first, work["row_last"][node])
+        out = work["edge_zone"][work["row_edge"][place]] != zone
         outside: IntArray = node[np.unique(of[out])]
         return outside
 

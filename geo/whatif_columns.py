@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from geo.link import Links
-    from geo.patch_ground import Arcs, Ground
+    from geo.patch_work import Arcs, Patchwork
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Task:
 class Reader:
     """What homes are read with: the walk as it is, work arrays, the public labels of one column and its bound."""
 
-    ground: Ground
+    work: Patchwork
     bench: Bench
     label: IntArray
     bound_ms: int
@@ -151,17 +151,17 @@ class Reader:
     def read(self, table: LinkTable, place: Int32Array, sites: SitesOn) -> IntArray:
         """Return the answers of homes at some places of a table, own labels of their compound included."""
         answer = np.empty(place.shape[0], dtype=np.int64)
-        ground = self.ground
+        work = self.work
         repair.read_links(
             place,
             table.edge,
             table.mm,
             table.off_ms,
-            ground["exit_a"],
-            ground["exit_b"],
-            ground["edge_mm"],
-            ground["cost_ab"],
-            ground["cost_ba"],
+            work["exit_a"],
+            work["exit_b"],
+            work["edge_mm"],
+            work["cost_ab"],
+            work["cost_ba"],
             self.label,
             self.bench.own,
             sites.edge,
@@ -184,12 +184,12 @@ def search_leaks(reader: Reader, zones: int) -> dict[int, IntArray]:
     zones
         How many compounds there are.
     """
-    ground, bench = reader.ground, reader.bench
-    bench.make_room(ground, 0)
+    work, bench = reader.work, reader.bench
+    bench.make_room(work, 0)
     leaks = {}
     for zone in range(zones):
-        count = bench.search_own(ground, reader.label, zone, reader.bound_ms)
-        out = bench.find_leaks(ground, zone, count)
+        count = bench.search_own(work, reader.label, zone, reader.bound_ms)
+        out = bench.find_leaks(work, zone, count)
         bench.wipe(count)
         if out.size:
             leaks[zone] = out
@@ -221,15 +221,15 @@ def _read_zones(
     reader: Reader, census: Census, sites: SitesOn, zones: set[int], reading: _Reading
 ) -> dict[int, IntArray]:
     """Read the homes of some compounds and return where their own labels lead out of them."""
-    ground, bench = reader.ground, reader.bench
+    work, bench = reader.work, reader.bench
     leaks = {}
     for zone in sorted(zones):
-        found = bench.search_own(ground, reader.label, zone, reader.bound_ms)
+        found = bench.search_own(work, reader.label, zone, reader.bound_ms)
         place = census.places_of(zone)
         reading.add(census.table.row[place], reader.read(census.table, place, sites))
         place = np.flatnonzero(census.moved.zone == zone).astype(np.int32)
         reading.add(census.moved.row[place], reader.read(census.moved, place, sites))
-        leaks[zone] = bench.find_leaks(ground, zone, found)
+        leaks[zone] = bench.find_leaks(work, zone, found)
         bench.wipe(found)
     return leaks
 
@@ -252,18 +252,18 @@ def solve(
     base
         Gives the answers of some homes in the base.
     """
-    ground, bench, label = reader.ground, reader.bench, reader.label
+    work, bench, label = reader.work, reader.bench, reader.label
     mine = np.isin(before.sites.seed_facility, task.without)
     sites = swap_sites(before.sites, task.without, task.new)
     gone = (before.sites.seed_node[mine], before.sites.seed_key[mine])
-    count = bench.repair(ground, label, gone, (task.gone, task.came), sites, reader.bound_ms)
+    count = bench.repair(work, label, gone, (task.gone, task.came), sites, reader.bound_ms)
     node, old = bench.touched[:count].astype(np.int64), bench.old[:count].copy()
     was_on = before.sites.edge[np.isin(before.sites.facility, task.without)].astype(np.int64)
-    edges, near = bench.find_edges(ground, count, census.zone_ptr.shape[0] - 1)
+    edges, near = bench.find_edges(work, count, census.zone_ptr.shape[0] - 1)
     forced = np.concatenate([task.edges, was_on, task.new.edge.astype(np.int64)])
-    forced_zone = ground["edge_zone"][forced]
+    forced_zone = work["edge_zone"][forced]
     edges = np.union1d(edges, forced[forced_zone < 0]).astype(np.int64)
-    zones = _find_zones(task, before.leaks, ground.counts["nodes"])
+    zones = _find_zones(task, before.leaks, work.counts["nodes"])
     zones |= set(near.tolist()) | set(np.unique(forced_zone[forced_zone >= 0]).tolist())
     reading = _Reading([], [])
     place = census.places_on(edges)

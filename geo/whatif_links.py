@@ -21,7 +21,7 @@ from geo.units import MM_PER_M, BoolArray, FloatArray, Int32Array, IntArray, Obj
 if TYPE_CHECKING:
     from geo.link import Barriers
     from geo.patch import Patched
-    from geo.patch_ground import Ground
+    from geo.patch_work import Patchwork
 
 FIRST_LOOK_M = 60.0
 """Most links are shorter; only what is not linked within it is asked again up to the full link distance."""
@@ -111,10 +111,10 @@ def measure_bounds(geometry: ObjectArray) -> FloatArray:
     return np.asarray(shapely.bounds(geometry), dtype=np.float64).reshape(-1, 4)
 
 
-def _ways(ground: Ground, edges: IntArray, rules: LinkRules) -> Ways:
+def _ways(work: Patchwork, edges: IntArray, rules: LinkRules) -> Ways:
     """Return some edges as ways to link to; they must stand in the order of the whole network."""
     return Ways(
-        ground.take(edges),
+        work.take(edges),
         np.ones(edges.shape[0], dtype=bool),
         rules.barriers,
         rules.max_link_m,
@@ -122,39 +122,39 @@ def _ways(ground: Ground, edges: IntArray, rules: LinkRules) -> Ways:
     )
 
 
-def _find_ways(ground: Ground, geometry: ObjectArray, within_m: float) -> IntArray:
+def _find_ways(work: Patchwork, geometry: ObjectArray, within_m: float) -> IntArray:
     """Return the edges that may be walked within a distance of any of some places, and some more."""
-    return order_edges(ground, ground.find_in_boxes(grow(measure_bounds(geometry), within_m + _SLACK_M)))
+    return order_edges(work, work.find_in_boxes(grow(measure_bounds(geometry), within_m + _SLACK_M)))
 
 
-def _link_among(ground: Ground, geometry: ObjectArray, zone: Int32Array, edges: IntArray, rules: LinkRules) -> Links:
+def _link_among(work: Patchwork, geometry: ObjectArray, zone: Int32Array, edges: IntArray, rules: LinkRules) -> Links:
     if edges.size == 0 or geometry.shape[0] == 0:
         nothing = np.zeros(geometry.shape[0], dtype=np.int64)
         return Links(np.full(geometry.shape[0], -1, dtype=np.int32), nothing, nothing.copy())
-    links = link_points(geometry, zone, ways=_ways(ground, edges, rules))
+    links = link_points(geometry, zone, ways=_ways(work, edges, rules))
     edge = np.where(links.edge >= 0, edges[np.maximum(links.edge, 0)], -1).astype(np.int32)
     return Links(edge, links.place_mm, links.off_mm)
 
 
-def _link_anew(ground: Ground, geometry: ObjectArray, zone: Int32Array, rules: LinkRules) -> Links:
+def _link_anew(work: Patchwork, geometry: ObjectArray, zone: Int32Array, rules: LinkRules) -> Links:
     """Return the links of places by asking all ways around."""
     near_m = min(FIRST_LOOK_M, rules.max_link_m)
-    links = _link_among(ground, geometry, zone, _find_ways(ground, geometry, near_m), rules)
+    links = _link_among(work, geometry, zone, _find_ways(work, geometry, near_m), rules)
     again = np.flatnonzero((links.edge < 0) | (links.off_mm >= near_m * MM_PER_M))
     if again.size == 0 or near_m == rules.max_link_m:
         return links
-    far = _link_among(
-        ground, geometry[again], zone[again], _find_ways(ground, geometry[again], rules.max_link_m), rules
-    )
+    far = _link_among(work, geometry[again], zone[again], _find_ways(work, geometry[again], rules.max_link_m), rules)
     links.edge[again], links.place_mm[again], links.off_mm[again] = far.edge, far.place_mm, far.off_mm
     return links
 
 
-def _is_nearer(ground: Ground, found: IntArray, geometry: ObjectArray, zone: Int32Array, off_mm: IntArray) -> BoolArray:
+def _is_nearer(
+    work: Patchwork, found: IntArray, geometry: ObjectArray, zone: Int32Array, off_mm: IntArray
+) -> BoolArray:
     """Return for which places one of some edges of their zone lies within their off-street millimetres."""
     near = np.zeros(geometry.shape[0], dtype=bool)
-    edge_zone = ground["edge_zone"][found]
-    lines = ground.lines_of(found)
+    edge_zone = work["edge_zone"][found]
+    lines = work.lines_of(found)
     for value in np.unique(edge_zone):
         mine = np.flatnonzero(zone == value)
         if mine.size == 0:
@@ -197,13 +197,13 @@ class HomeBook:
 
 
 def relink_homes(
-    ground: Ground, book: HomeBook, moved: Moved, patched: Patched, rules: LinkRules
+    work: Patchwork, book: HomeBook, moved: Moved, patched: Patched, rules: LinkRules
 ) -> tuple[Moved, IntArray]:
     """Return the links of homes after a patch, and the rows of those whose link it changed.
 
     Parameters
     ----------
-    ground
+    work
         The walk after the patch.
     book
         The homes.
@@ -218,15 +218,15 @@ def relink_homes(
     left = np.union1d(left, moved.rows[np.isin(moved.links.edge, patched.lost)]).astype(np.int64)
     near = np.empty(0, dtype=np.int64)
     if patched.found.size:
-        boxes = grow(measure_bounds(ground.lines_of(patched.found)), rules.max_link_m + _SLACK_M)
+        boxes = grow(measure_bounds(work.lines_of(patched.found)), rules.max_link_m + _SLACK_M)
         near = np.setdiff1d(book.grid.find(boxes), left)
         now = moved.look_up(near, book.links)
         off_mm = np.where(now.edge >= 0, now.off_mm, round(rules.max_link_m * MM_PER_M))
-        near = near[_is_nearer(ground, patched.found, book.geometry[near], book.zone[near], off_mm)]
-    anew = _link_anew(ground, book.geometry[left], book.zone[left], rules)
+        near = near[_is_nearer(work, patched.found, book.geometry[near], book.zone[near], off_mm)]
+    anew = _link_anew(work, book.geometry[left], book.zone[left], rules)
     now = moved.look_up(near, book.links)
-    edges = order_edges(ground, np.union1d(patched.found, now.edge[now.edge >= 0]).astype(np.int64))
-    better = _link_among(ground, book.geometry[near], book.zone[near], edges, rules)
+    edges = order_edges(work, np.union1d(patched.found, now.edge[now.edge >= 0]).astype(np.int64))
+    better = _link_among(work, book.geometry[near], book.zone[near], edges, rules)
     rows = np.concatenate([left, near])
     order = np.argsort(rows)
     rows, links = rows[order], _take(_concatenate(anew, better), order)
@@ -247,7 +247,7 @@ class SiteBook:
 
 
 def _find_near_sites(
-    ground: Ground,
+    work: Patchwork,
     book: SiteBook,
     facilities: Facilities,
     entrances: Entrances,
@@ -258,25 +258,25 @@ def _find_near_sites(
     if patched.found.size == 0:
         return np.empty(0, dtype=np.int64)
     reach_m = rules.max_link_m + rules.outline_reach_m + _SLACK_M
-    boxes = grow(measure_bounds(ground.lines_of(patched.found)), reach_m)
+    boxes = grow(measure_bounds(work.lines_of(patched.found)), reach_m)
     count = facilities.zone.shape[0]
     # rows that were moved or added are not where the grid has them: ask them all
     rows = np.union1d(book.grid.find(boxes), np.arange(book.count, count)).astype(np.int64)
     off_mm = np.full(count, round(rules.max_link_m * MM_PER_M), dtype=np.int64)
     off_mm[entrances.facility] = entrances.links.off_mm
     off_mm[np.isin(shapely.get_type_id(facilities.geometry), _AREAS)] = round(reach_m * MM_PER_M)
-    near = _is_nearer(ground, patched.found, facilities.geometry[rows], facilities.zone[rows], off_mm[rows])
+    near = _is_nearer(work, patched.found, facilities.geometry[rows], facilities.zone[rows], off_mm[rows])
     return rows[near]
 
 
 def relink_sites(
-    ground: Ground, book: SiteBook, facilities: Facilities, entrances: Entrances, patched: Patched, rules: LinkRules
+    work: Patchwork, book: SiteBook, facilities: Facilities, entrances: Entrances, patched: Patched, rules: LinkRules
 ) -> IntArray:
     """Return the rows of the facilities whose entrances a patch can have moved.
 
     Parameters
     ----------
-    ground
+    work
         The walk after the patch.
     book
         The facilities of the base.
@@ -290,7 +290,7 @@ def relink_sites(
         How far links reach.
     """
     left = entrances.facility[np.isin(entrances.links.edge, patched.lost)]
-    return np.union1d(left, _find_near_sites(ground, book, facilities, entrances, patched, rules)).astype(np.int64)
+    return np.union1d(left, _find_near_sites(work, book, facilities, entrances, patched, rules)).astype(np.int64)
 
 
 def find_sites_at(facilities: Facilities, gate_point: ObjectArray, rules: LinkRules) -> IntArray:
@@ -314,13 +314,13 @@ def find_sites_at(facilities: Facilities, gate_point: ObjectArray, rules: LinkRu
 
 
 def enter_sites(
-    ground: Ground, facilities: Facilities, rows: IntArray, gate_point: ObjectArray, rules: LinkRules
+    work: Patchwork, facilities: Facilities, rows: IntArray, gate_point: ObjectArray, rules: LinkRules
 ) -> Entrances:
     """Return the entrances of some facilities as they are now.
 
     Parameters
     ----------
-    ground
+    work
         The walk as it is.
     facilities
         The facilities.
@@ -334,7 +334,7 @@ def enter_sites(
     if rows.size == 0:
         return Entrances(rows, Links(np.empty(0, dtype=np.int32), rows, rows))
     near_m = min(FIRST_LOOK_M, rules.max_link_m)
-    first = _enter(ground, facilities, rows, gate_point, replace(rules, max_link_m=near_m))
+    first = _enter(work, facilities, rows, gate_point, replace(rules, max_link_m=near_m))
     at_gates = find_sites_at(replace(facilities, geometry=facilities.geometry[rows]), gate_point, rules)
     settled = np.isin(rows, first.facility)
     settled[at_gates] = False
@@ -342,7 +342,7 @@ def enter_sites(
     again = rows[~settled]
     if again.size == 0:
         return first
-    far = _enter(ground, facilities, again, gate_point, rules)
+    far = _enter(work, facilities, again, gate_point, rules)
     keep = np.flatnonzero(np.isin(first.facility, again, invert=True))
     return Entrances(
         np.concatenate([first.facility[keep], far.facility]), _concatenate(_take(first.links, keep), far.links)
@@ -350,13 +350,13 @@ def enter_sites(
 
 
 def _enter(
-    ground: Ground, facilities: Facilities, rows: IntArray, gate_point: ObjectArray, rules: LinkRules
+    work: Patchwork, facilities: Facilities, rows: IntArray, gate_point: ObjectArray, rules: LinkRules
 ) -> Entrances:
     geometry = facilities.geometry[rows]
-    edges = _find_ways(ground, geometry, rules.max_link_m + rules.outline_reach_m)
+    edges = _find_ways(work, geometry, rules.max_link_m + rules.outline_reach_m)
     if edges.size == 0:
         nothing = np.empty(0, dtype=np.int64)
         return Entrances(nothing, Links(np.empty(0, dtype=np.int32), nothing, nothing))
-    made = link_sites(geometry, facilities.zone[rows], ways=_ways(ground, edges, rules), gate_point=gate_point)
+    made = link_sites(geometry, facilities.zone[rows], ways=_ways(work, edges, rules), gate_point=gate_point)
     links = made.links
     return Entrances(rows[made.facility], Links(edges[links.edge].astype(np.int32), links.place_mm, links.off_mm))

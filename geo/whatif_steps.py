@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from geo.patch import Patched
-    from geo.patch_ground import Diff
+    from geo.patch_work import Diff
     from geo.whatif import WhatIf
 
 _NOTHING = np.empty(0, dtype=np.int64)
