@@ -13,6 +13,7 @@ from sqlalchemy import insert, literal, select
 
 from layers.bundle import make_key
 from layers.catalog import read_pack, read_profiles
+from layers.driving import hash_drive_engine
 from layers.network import fetch_stamps, fetch_versions, list_sources
 from layers.run_store import describe_engine, describe_request, find_code_version, summarize
 from layers.run_tables import run_result
@@ -71,6 +72,7 @@ def make_run_key(connection: Connection, settings: Settings, request: GapRequest
             "sources": list_sources(connection),
             "pack": repr(read_pack(city_file=settings.city_file)),
             "profiles": repr(read_profiles()),
+            "speeds": hash_drive_engine(),
             "code": [find_code_version(), hash_code()],
             "engine": describe_engine(),
             "link_max_m": settings.link_max_m,

@@ -32,6 +32,7 @@ def gaps() -> None:
     Examples:
       onemap gaps run                                    every testable type of the standards pack
       onemap gaps run --type MED_CHC --profile older     one type, for older people
+      onemap gaps run --profile driving                  fire stations: who is reached in time
       onemap gaps run --type EDU_PRIMARY --minutes 10 --out primary.xlsx
       onemap gaps export latest --what areas --out areas.geojson
       onemap gaps replay latest                          the same figures today?
@@ -41,14 +42,20 @@ def gaps() -> None:
 @gaps.command("run")
 @click.option("--type", "types", multiple=True, metavar="CODE", help="Facility type to judge; repeat for several.")
 @click.option("--minutes", type=float, help="Limit for all types, instead of the standard's own.")
-@click.option("--profile", "profiles", multiple=True, metavar="P", help="adult (default), older, child, wheelchair.")
+@click.option(
+    "--profile", "profiles", multiple=True, metavar="P", help="adult (default), older, child, wheelchair or driving."
+)
 @click.option("--area", metavar="CODE", help="Judge only the buildings of this area.")
 @click.option("--name", metavar="TEXT", help="A name to find the run by.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also export the buildings to this file.")
 @json_option
 @pass_settings
 def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked: Any) -> None:
-    """Walk from every building to the nearest facility of each type and store who is covered."""
+    """Walk from every building to the nearest facility of each type and store who is covered.
+
+    Types reached by vehicle are judged by the profile driving, from the facility to the building: by streets' classes
+    and limits, one-way streets and turn bans. What the standard gives no time for needs --minutes.
+    """
     from layers.export import check_format
     from layers.query.exports import export_run
     from layers.run import run_gaps

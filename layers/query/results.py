@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from geo.errors import NotFound
 from layers import run_tables, tables
+from layers.catalog import read_profiles
 from layers.query.runs import int_at, present, result_of, share_of, slice_of, status_of
 from layers.run_slices import ABSENT, SLICE_BUILDINGS
 
@@ -391,11 +392,13 @@ def fetch_building_card(
 def judge_completeness(results: Sequence[dict[str, Any]], types: Iterable[FacilityType]) -> list[dict[str, Any]]:
     """Return, by profile, how many of the required testable types are within their limit, and which are not.
 
-    Required types that no walk can judge are named, never counted as met; neither are those the run left out.
+    Required types that no walk can judge are named, never counted as met; neither are those the run left out. Who
+    drives completes no life circle and has no card.
     """
     required = [item for item in types if item.obligation == "required"]
+    vehicles = {code for code, profile in read_profiles().items() if profile.is_vehicle}
     cards = []
-    for profile in dict.fromkeys(row["profile"] for row in results):
+    for profile in dict.fromkeys(row["profile"] for row in results if row["profile"] not in vehicles):
         states = {row["type"]: row["status"] for row in results if row["profile"] == profile}
         judged = [item.code for item in required if item.code in states]
         missing = [code for code in judged if states[code] != "covered"]

@@ -15,18 +15,25 @@ from scipy.sparse.csgraph import dijkstra
 from sqlalchemy import select
 
 from geo.driving_turns import Drive
+from geo.errors import NothingLinked, RequestError
 from geo.link import Entrances, Links
 from geo.reach import Homes, find_reach
 from geo.units import NO_COST
 from layers import tables
+from layers.catalog import read_pack, read_profiles
 from layers.circle import find_circles
 from layers.driving import fetch_turns, load_drive
 from layers.load_options import LoadOptions
 from layers.load_reference import load_osm
 from layers.network import load_streetscape
+from layers.run import run_gaps
+from layers.run_load import load_figures
+from layers.run_result import GapRequest
 from layers.study import load_study
+from layers.tables import run_column
 from tests.factories import add_building, add_facility
-from tests.gridstore import raise_version
+from tests.gridcity import GridCity, point
+from tests.gridstore import raise_version, save_grid, save_home, save_site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,8 +83,6 @@ def town(db: Db, tmp_path_factory: pytest.TempPathFactory) -> tuple[Db, Settings
 
 def open_drive(town: tuple[Db, Settings], vehicle: str = "emergency") -> tuple[Drive, dict[str, int]]:
     """Return the drive, and the first edge of each street by its source id."""
-    from layers.catalog import read_profiles
-
     db, settings = town
     profile = replace(read_profiles()["driving"], vehicle=vehicle)
     with db.reader.connect() as connection:
@@ -171,6 +176,91 @@ def test_a_circle_is_what_a_vehicle_reaches_that_sets_out_at_its_place(town: tup
     assert inside[0].building_id.tolist() == [east]
     assert inside[1].building_id.tolist() == [east, south]
     assert [area.facility_id.tolist() for area in inside] == [[station], [station]]
+
+
+@pytest.fixture
+def city(fresh_db: Db, tmp_path: Path) -> tuple[Db, Settings, dict[str, int]]:
+    """Return a database with a street of 3 km, a fire station at its start, and homes along it."""
+    settings = replace(fresh_db.settings, home=tmp_path)
+    with fresh_db.writer.begin() as connection:
+        streets = GridCity().street((0, 0), (1_000, 0)).street((1_000, 0), (3_000, 0))
+        save_grid(connection, streets.wall(1_050, 10, 1_150, 110).street((1_100, 20), (1_100, 100)).gate(1_100, 10))
+        ids = {
+            "near": save_home(connection, point(500, 0), people=10),
+            "far": save_home(connection, point(2_900, 0), people=20),
+            "gated": save_home(connection, point(1_100, 100), people=5),
+            "station": save_site(connection, point(0, 0), "SAF_FIRE1"),
+            "school": save_site(connection, point(600, 0), "EDU_PRIMARY"),
+        }
+        raise_version(connection, "population")
+    return fresh_db, settings, ids
+
+
+def test_a_default_run_judges_fire_stations_by_the_drive_from_them(
+    city: tuple[Db, Settings, dict[str, int]],
+) -> None:
+    db, settings, ids = city
+    pack = read_pack()
+    summary = run_gaps(db.writer, settings, GapRequest())
+    totals = {(row["type"], row["profile"]): row for row in summary.totals}
+    assert len(totals) == len(pack.testable) + len(pack.driven)
+    assert {profile for _, profile in totals} == {"adult", "driving"}
+    fire = totals["SAF_FIRE1", "driving"]
+    # 240 s at 20 km/h are 1,333 m; the gate of the estate opens to the engine
+    assert (fire["limit_s"], fire["covered"], fire["gap"], fire["unknown"]) == (240, 15, 20, 0)
+    with db.reader.connect() as connection:
+        columns = select(run_column.c.position).where(
+            run_column.c.run_id == summary.id, run_column.c.type == "SAF_FIRE1"
+        )
+        position = connection.execute(columns).scalar_one()
+        stored = load_figures(connection, summary.id)
+    reach = dict(zip(stored.building_id.tolist(), stored.reach_ms[:, position - 1].tolist(), strict=True))
+    assert reach[ids["near"]] == pytest.approx(500 * 180, abs=500)
+    # the way through the gate is driven at 12 km/h
+    assert reach[ids["gated"]] == pytest.approx((1_100 + 80) * 180 + 20 * 300, abs=1_000)
+    assert reach[ids["far"]] == -1 or reach[ids["far"]] > 480_000
+
+
+def test_driving_alone_judges_what_is_driven_to_and_minutes_open_the_rest(
+    city: tuple[Db, Settings, dict[str, int]],
+) -> None:
+    db, settings, _ = city
+    alone = run_gaps(db.writer, settings, GapRequest(profiles=("driving",)))
+    assert {row["type"] for row in alone.totals} == {"SAF_FIRE1", "SAF_FIRE2", "SAF_FIRES"}
+    given = run_gaps(db.writer, settings, GapRequest(types=("MED_EMS",), minutes=10))
+    assert [(row["type"], row["profile"], row["limit_s"]) for row in given.totals] == [("MED_EMS", "driving", 600)]
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (GapRequest(types=("EDU_PRIMARY",), profiles=("driving",)), "is walked to"),
+        (GapRequest(types=("MED_EMS",)), "cannot be judged"),
+    ],
+)
+def test_what_cannot_be_judged_by_a_drive_says_so(
+    city: tuple[Db, Settings, dict[str, int]], request_: GapRequest, expected: str
+) -> None:
+    db, settings, _ = city
+    with pytest.raises(RequestError, match=expected) as refused:
+        run_gaps(db.writer, settings, request_)
+    assert refused.value.parameter == "types"
+    assert refused.value.hint
+
+
+def test_streets_nobody_drives_leave_a_default_run_whole_and_a_driving_one_refused(
+    city: tuple[Db, Settings, dict[str, int]],
+) -> None:
+    db, settings, _ = city
+    with db.writer.begin() as connection:
+        connection.execute(tables.street.update().values(highway="footway"))
+        connection.execute(tables.gate.delete())
+        raise_version(connection, "streets", "gates")
+    summary = run_gaps(db.writer, settings, GapRequest())
+    fire = next(row for row in summary.totals if row["type"] == "SAF_FIRE1")
+    assert (fire["unknown"], fire["covered"]) == (35, 0)
+    with pytest.raises(NothingLinked, match="profile driving"):
+        run_gaps(db.writer, settings, GapRequest(profiles=("driving",)))
 
 
 class Pairs:

@@ -196,6 +196,8 @@ def test_completeness_counts_required_types_and_names_the_rest() -> None:
     }
     assert (older["met"], older["missing"]) == (1, ["A"])
     assert judge_completeness(rows[:1], [])[0]["share"] is None
+    by_vehicle = {"type": "F", "profile": "driving", "status": "covered"}
+    assert judge_completeness([*rows, by_vehicle], types) == [adult, older]
 
 
 def test_wildcards_in_a_search_are_plain_characters(conn: Connection) -> None:
