@@ -53,13 +53,19 @@ class StudyKeeper:
         self._warming.start()
 
     def _warm(self) -> None:
+        from geo.warm import warm_kernels
         from layers.run_result import DEFAULT_PROFILE
+        from layers.study import load_tread
 
         # the circle itself is of no interest: it uses every kernel a request will use, on arrays of the same kind
         with suppress(OneMapError), self.engine.connect() as connection:
             home = connection.execute(text(FIRST_HOME)).first()
             if home is not None:
                 self.find_circles(lon=home.lon, lat=home.lat, minutes=[5], profile=DEFAULT_PROFILE)
+                study = self.load(connection)
+                with self._lock:
+                    tread = load_tread(connection, study, study.profiles[DEFAULT_PROFILE])
+                warm_kernels(tread.walk, tread.homes, tread.entrances)
 
     def find_circles(self, *, lon: float, lat: float, minutes: Sequence[float], profile: str) -> Circles:
         """Return circles around a place; see :func:`layers.circle.find_circles`."""
