@@ -26,7 +26,7 @@ from geo.partition import (
     make_fence,
     spread_boxes,
 )
-from geo.radius import find_radius
+from geo.radius import find_radius_of_many
 from geo.reach import Homes, Reach, find_reach
 from geo.units import MM_PER_M
 from layers.network import project
@@ -36,6 +36,8 @@ from layers.run_plan import BOUND_FACTOR, choose_judged
 from layers.sites import list_serving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection
 
     from geo.units import BoolArray, FloatArray, Int32Array, IntArray
@@ -232,8 +234,7 @@ def _widen_sites(source: PartSource, study: Study, region: _Region, rules: PartR
 
     The radius test looks at the nearest facility however far it is; a part holds those near its cell.
     """
-    start = study.buildings.start
-    if start.shape[0] == 0 or region.holds_all:
+    if study.buildings.places.count == 0 or region.holds_all:
         return study
     around = region.within.boxes["areas"]
     judged = choose_judged(study.pack, study.profiles, rules.request)
@@ -242,11 +243,10 @@ def _widen_sites(source: PartSource, study: Study, region: _Region, rules: PartR
     types: dict[str, FloatArray] = {}
     while waiting:
         is_wider = False
+        radius_mm = _find_farthest(study, waiting)
         for code, read in list(waiting.items()):
-            mine = study.sites.rows_of(code, study.pack)
-            if mine.shape[0]:
-                far_m = float(find_radius(start, study.sites.geometry[mine]).max()) / MM_PER_M
-                needed = grow_boxes(around, far_m + ROUNDING_M)
+            if code in radius_mm:
+                needed = grow_boxes(around, radius_mm[code] / MM_PER_M + ROUNDING_M)
                 del waiting[code]
             elif _holds(read, rules.bounds):
                 needed = read
@@ -260,6 +260,14 @@ def _widen_sites(source: PartSource, study: Study, region: _Region, rules: PartR
         if is_wider:
             study = source.load_sites(study, replace(region.within, types=types))
     return study
+
+
+def _find_farthest(study: Study, codes: Iterable[str]) -> dict[str, int]:
+    """Return by type how far the building lies that is farthest from the nearest facility of it, millimetres."""
+    rows = {code: study.sites.rows_of(code, study.pack).astype(np.int64) for code in codes}
+    rows = {code: mine for code, mine in rows.items() if mine.shape[0]}
+    found = find_radius_of_many(study.buildings.places, [study.sites.places.take(mine) for mine in rows.values()])
+    return {code: int(radius_mm.max()) for code, radius_mm in zip(rows, found, strict=True)}
 
 
 def _holds(box: FloatArray, other: FloatArray) -> bool:
@@ -277,8 +285,9 @@ def _is_proved(study: Study, result: RunResult, region: _Region, rules: PartRule
     network = study.streetscape.network
     inner = find_inner_box(_project_rim(region.box, network.metric_crs), _rim_m(study.settings, rules))
     reach_m = study.settings.link_max_m
-    bounds = shapely.bounds(study.buildings.start[result.rows])
-    if (bounds[:, :2] - reach_m < inner[:2]).any() or (bounds[:, 2:] + reach_m > inner[2:]).any():
+    places = study.buildings.places.take(result.rows)
+    corners = np.concatenate([places.xy[places.is_point], shapely.get_coordinates(places.shape)])
+    if (corners - reach_m < inner[:2]).any() or (corners + reach_m > inner[2:]).any():
         return False
     fence = make_fence(network, inner)
     longest_s = max((column.limit_s for column in result.columns), default=1) * BOUND_FACTOR

@@ -13,7 +13,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from geo.errors import Conflict, NothingLinked, NotReady
-from geo.gaps import weigh_people
 from geo.partition import EMPTY_BOXES, add_up, split_cells
 from layers.catalog import read_pack, read_profiles
 from layers.engine import make_engine
@@ -23,8 +22,9 @@ from layers.part_compute import PartResult, PartRules, compute_part
 from layers.part_source import DatabaseSource
 from layers.part_within import Within
 from layers.query.runs import check_name
-from layers.run_plan import BOUND_FACTOR, choose_judged
-from layers.run_result import Column, GapRequest, RunResult, RunSummary
+from layers.run_key import make_run_key, repeat_run
+from layers.run_plan import BOUND_FACTOR, choose_judged, weigh_columns
+from layers.run_result import NETWORK_COUNTS, Column, GapRequest, RunResult, RunSummary, lay_columns
 from layers.run_store import save_run
 from layers.sites import Sites
 from layers.study import Study
@@ -212,7 +212,9 @@ def _scatter(found: Sequence[NDArray[Any]], places: Sequence[IntArray], count: i
     return whole
 
 
-def merge_parts(connection: Connection, settings: Settings, found: Sequence[PartResult]) -> RunResult:
+def merge_parts(
+    connection: Connection, settings: Settings, request: GapRequest, found: Sequence[PartResult]
+) -> RunResult:
     """Return the result of a run from the results of its parts.
 
     Parameters
@@ -221,6 +223,8 @@ def merge_parts(connection: Connection, settings: Settings, found: Sequence[Part
         An open connection in the state the parts were computed from; reads only.
     settings
         Link distances and the city file.
+    request
+        What was judged.
     found
         One for each part.
 
@@ -245,9 +249,11 @@ def merge_parts(connection: Connection, settings: Settings, found: Sequence[Part
         areas=fetch_areas(connection, within=NO_POLYGONS),
     )
     is_linked = _scatter([part.is_linked for part in found], places, rows.shape[0])
-    columns, people = _weigh(study, rows, found)
-    _check_linked(columns, is_linked, settings)
+    columns, people = _weigh(study, rows, request, found)
+    _check_linked(columns, is_linked, request, settings)
     whole = add_up([part.census for part in found])
+    unattached = sum(part.gates_unattached for part in found)
+    figures = (whole.nodes, whole.edges, whole.street_parts, round(whole.largest_share * 1000), unattached)
     return RunResult(
         study=study,
         columns=columns,
@@ -257,38 +263,31 @@ def merge_parts(connection: Connection, settings: Settings, found: Sequence[Part
         facility=np.where(facility_id >= 0, np.searchsorted(site_id, facility_id), -1).astype(np.int32),
         radius_mm=_scatter([part.radius_mm for part in found], places, rows.shape[0]),
         people=people,
-        network_counts={
-            "nodes": whole.nodes,
-            "edges": whole.edges,
-            "street_parts": whole.street_parts,
-            "largest_part_permille": round(whole.largest_share * 1000),
-            "gates_unattached": sum(part.gates_unattached for part in found),
-        },
+        network_counts=dict(zip(NETWORK_COUNTS, figures, strict=True)),
     )
 
 
-def _weigh(study: Study, rows: IntArray, found: Sequence[PartResult]) -> tuple[tuple[Column, ...], NDArray[np.int32]]:
+def _weigh(
+    study: Study, rows: IntArray, request: GapRequest, found: Sequence[PartResult]
+) -> tuple[tuple[Column, ...], NDArray[Any]]:
     """Return the columns with figures about the whole, and the people of each, shape (rows, columns)."""
-    counts = {name: column[rows] for name, column in study.buildings.people_columns().items()}
-    columns: list[Column] = []
-    people: list[IntArray] = []
-    for number, column in enumerate(found[0].columns):
-        weight, basis = weigh_people(counts, study.pack[column.type].demand_groups)
-        people.append(weight)
-        columns.append(
-            replace(
-                column,
-                people_basis=basis,
-                facilities=sum(int(part.facilities[number]) for part in found),
-                facilities_unlinked=sum(int(part.facilities_unlinked[number]) for part in found),
-            )
+    weights = weigh_columns(choose_judged(study.pack, study.profiles, request), study.buildings, rows)
+    columns = tuple(
+        replace(
+            column,
+            people_basis=basis,
+            facilities=sum(int(part.facilities[number]) for part in found),
+            facilities_unlinked=sum(int(part.facilities_unlinked[number]) for part in found),
         )
-    return tuple(columns), np.stack(people, axis=1).astype(np.int32)
+        for number, (column, (_, basis)) in enumerate(zip(found[0].columns, weights, strict=True))
+    )
+    return columns, lay_columns([weight for weight, _ in weights])
 
 
-def _check_linked(columns: Sequence[Column], is_linked: NDArray[Any], settings: Settings) -> None:
+def _check_linked(columns: Sequence[Column], is_linked: NDArray[Any], request: GapRequest, settings: Settings) -> None:
     for number, column in enumerate(columns):
-        if not is_linked[:, number].any():
+        by_name = column.profile in request.profiles or bool(request.types)
+        if by_name and not is_linked[:, number].any():
             raise NothingLinked(
                 f"no building of {is_linked.shape[0]} lies within {settings.link_max_m:g} m of a street open to "
                 f"profile {column.profile}",
@@ -318,6 +317,7 @@ def run_in_parts(  # noqa: PLR0913 - where, what, how many, by whom, and who wat
     compute: Compute = compute_here,
     workers: int = 1,
     progress: Tell | None = None,
+    may_repeat: bool = True,
 ) -> RunSummary:
     """Compute a gap run part by part and store its result, equal to the last bit to that of one piece.
 
@@ -337,6 +337,8 @@ def run_in_parts(  # noqa: PLR0913 - where, what, how many, by whom, and who wat
         How many parts `compute` works on at the same time.
     progress
         Called with the share done and what is being done.
+    may_repeat
+        Whether a stored result of the same question may be shared.
 
     Raises
     ------
@@ -354,6 +356,10 @@ def run_in_parts(  # noqa: PLR0913 - where, what, how many, by whom, and who wat
     tell = progress or (lambda _share, _message: None)
     with engine.connect() as connection, connection.begin():
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        key = make_run_key(connection, settings, request) if may_repeat else None
+        again = None if key is None else repeat_run(connection, key, request, started=started)
+        if again is not None:
+            return again
         tell(0.0, "cutting the study area into parts")
         tasks = plan_parts(connection, settings, request, parts=parts, workers=workers)
         found: list[PartResult | None] = [None] * len(tasks)
@@ -361,9 +367,9 @@ def run_in_parts(  # noqa: PLR0913 - where, what, how many, by whom, and who wat
             found[number] = part
             tell(0.05 + 0.75 * done / len(tasks), f"{done} of {len(tasks)} parts")
         tell(0.85, "storing the result")
-        result = merge_parts(connection, settings, [part for part in found if part is not None])
+        result = merge_parts(connection, settings, request, [part for part in found if part is not None])
         _check_whole(connection, result)
-        summary = save_run(connection, result, request, duration_s=time.perf_counter() - started)
+        summary = save_run(connection, result, request, duration_s=time.perf_counter() - started, key=key)
     tell(1.0, "done")
     return summary
 

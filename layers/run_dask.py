@@ -7,7 +7,6 @@ arrays. Every worker opens its own connection to the database and reads the one 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import platform
@@ -16,7 +15,6 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +22,15 @@ import pyproj
 
 from geo.errors import Conflict, NotReady, RequestError
 from layers import cluster
+from layers.bundle import make_key
+from layers.catalog import read_pack, read_profiles
 from layers.parts import PartTask, run_in_parts, run_part
+from layers.run_key import hash_code
 from layers.run_store import describe_engine, find_code_version
 from layers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from importlib.resources.abc import Traversable
 
     from distributed import Client
     from sqlalchemy import Engine
@@ -44,7 +44,6 @@ SCHEMES = ("tcp://", "tls://", "ws://", "wss://", "ucx://")
 CONNECT_TIMEOUT_S = 10
 WORKER_TIMEOUT_S = 30
 MAX_LOCAL_WORKERS = 256
-CODE_PACKAGES = ("geo", "layers", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +98,14 @@ def read_target(address: str) -> int | None:
 @lru_cache(maxsize=1)
 def describe_code() -> dict[str, str]:
     """Return what decides the bytes of an answer: our sources and the libraries that compute."""
-    digest = hashlib.sha256()
-    for package in CODE_PACKAGES:
-        for name, source in sorted(_walk(resources.files(package), package)):
-            digest.update(name.encode() + b"\0" + source.read_bytes() + b"\0")
     return {
         **describe_engine(),
         "onemap": find_code_version(),
-        "sources": digest.hexdigest()[:16],
+        "sources": hash_code()[:16],
+        "tables": make_key({"pack": repr(read_pack()), "profiles": repr(read_profiles())}),
         "proj": pyproj.proj_version_str,
         "machine": platform.machine(),
     }
-
-
-def _walk(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
-    for found in folder.iterdir():
-        path = f"{name}/{found.name}"
-        if found.is_dir():
-            yield from _walk(found, path)
-        elif found.name.endswith((".py", ".csv")):
-            yield path, found
 
 
 def check_code(expected: Mapping[str, str], found: Mapping[str, str], place: str) -> None:
@@ -225,7 +212,9 @@ def open_client(address: str, settings: Settings) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            # no pages; what is left of the HTTP server listens on a free port of this machine alone
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             worker_dashboard_address=None,
             local_directory=folder,
             silence_logs=logging.CRITICAL,
@@ -325,7 +314,7 @@ def compute_on(client: Client, settings: Settings) -> Callable[[Sequence[PartTas
     return compute
 
 
-def run_on_dask(
+def run_on_dask(  # noqa: PLR0913 - where, what, how many, by whom, and who watches
     engine: Engine,
     settings: Settings,
     request: GapRequest,
@@ -333,6 +322,7 @@ def run_on_dask(
     address: str,
     parts: int | None = None,
     progress: Callable[[float, str], None] | None = None,
+    may_repeat: bool = True,
 ) -> RunSummary:
     """Compute a gap run on a Dask cluster and store its result, equal to the last bit to that of one machine.
 
@@ -350,6 +340,8 @@ def run_on_dask(
         Into how many parts to cut; None chooses by buildings and workers.
     progress
         Called with the share done and what is being done.
+    may_repeat
+        Whether a stored result of the same question may be shared.
 
     Raises
     ------
@@ -368,4 +360,5 @@ def run_on_dask(
             compute=compute_on(client, settings),
             workers=workers,
             progress=progress,
+            may_repeat=may_repeat,
         )

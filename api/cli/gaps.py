@@ -12,10 +12,11 @@ from api.cli.context import json_option, open_engine, pass_settings, print_json,
 from api.cli.progress import show_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
+    from layers.run_result import GapRequest, RunSummary
     from layers.settings import Settings
 
 CONNECTED_PERMILLE = 900
@@ -48,6 +49,12 @@ def gaps() -> None:
 @click.option("--area", metavar="CODE", help="Judge only the buildings of this area.")
 @click.option("--name", metavar="TEXT", help="A name to find the run by.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also export the buildings to this file.")
+@click.option(
+    "--dask", metavar="ADDRESS", help="Compute parts on a Dask cluster: local, local:N or tcp://scheduler:8786."
+)
+@click.option(
+    "--parts", type=int, metavar="N", help="Cut the study area into so many parts; the figures stay the same."
+)
 @json_option
 @pass_settings
 def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked: Any) -> None:
@@ -55,10 +62,13 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
 
     Types reached by vehicle are judged by the profile driving, from the facility to the building: by streets' classes
     and limits, one-way streets and turn bans. What the standard gives no time for needs --minutes.
+
+    A study area too large for one machine is computed in parts, on this machine or on others (--dask; install with
+    pip install 'onemap[dask]'). Workers on other machines need this version of onemap and DATABASE_URL in their
+    environment.
     """
     from layers.export import check_format
     from layers.query.exports import export_run
-    from layers.run import run_gaps
     from layers.run_result import DEFAULT_PROFILE, GapRequest
 
     if out is not None:
@@ -72,7 +82,7 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
     )
     with open_engine(settings) as engine:
         with show_progress("Gap run") as progress:
-            summary = run_gaps(engine, settings, request, progress)
+            summary = _compute(engine, settings, request, progress, dask=asked["dask"], parts=asked["parts"])
         if out is not None:
             with engine.connect() as connection:
                 rows = export_run(connection, summary.id, what="buildings", path=out)
@@ -95,6 +105,29 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
         )
     if summary.not_judged and not request.types:
         click.echo(f"Not judged: {len(summary.not_judged)} types of the pack have no walk limit (`onemap standards`).")
+
+
+def _compute(
+    engine: Engine,
+    settings: Settings,
+    request: GapRequest,
+    progress: Callable[[float, str], None],
+    *,
+    dask: str | None,
+    parts: int | None,
+) -> RunSummary:
+    """Compute a run in one piece, in parts here, or in parts on a Dask cluster."""
+    from layers.run import run_gaps
+
+    if dask is not None:
+        from layers.run_dask import run_on_dask
+
+        return run_on_dask(engine, settings, request, address=dask, parts=parts, progress=progress)
+    if parts is not None:
+        from layers.parts import run_in_parts
+
+        return run_in_parts(engine, settings, request, parts=parts, progress=progress)
+    return run_gaps(engine, settings, request, progress)
 
 
 def _quote(name: str | None) -> str:

@@ -48,7 +48,7 @@ def test_parts_give_what_one_piece_gives(store: tuple[Db, Settings], parts: int)
     db, settings = store
     request = GapRequest(profiles=("adult", "wheelchair"))
     whole = run_gaps(db.writer, settings, request)
-    found = run_in_parts(db.writer, settings, request, parts=parts)
+    found = run_in_parts(db.writer, settings, request, parts=parts, may_repeat=False)
     assert read_run(db, found.id) == read_run(db, whole.id)
     assert (found.totals, found.counts, found.not_judged) == (whole.totals, whole.counts, whole.not_judged)
 
@@ -57,7 +57,7 @@ def test_parts_judge_one_area(store: tuple[Db, Settings]) -> None:
     db, settings = store
     request = GapRequest(types=(CLINIC, PRIMARY), area="4201", minutes=3)
     whole = run_gaps(db.writer, settings, request)
-    found = run_in_parts(db.writer, settings, request, parts=3)
+    found = run_in_parts(db.writer, settings, request, parts=3, may_repeat=False)
     assert read_run(db, found.id) == read_run(db, whole.id)
 
 
@@ -77,10 +77,28 @@ def test_bad_requests(store: tuple[Db, Settings], request_: GapRequest, error: t
         run_in_parts(db.writer, settings, request_, parts=2)
 
 
-def test_nothing_loaded_and_nothing_linked(fresh_db: Db) -> None:
+def test_what_is_not_loaded_is_named(fresh_db: Db) -> None:
     settings = fresh_db.settings
-    with pytest.raises(NotReady, match="no streets"):
+    with pytest.raises(NotReady, match="grid of the store"):
         run_in_parts(fresh_db.writer, settings, GapRequest(), parts=2)
+    with fresh_db.writer.begin() as connection:
+        save_grid(connection, GridCity.grid(2, 1))
+    with pytest.raises(NotReady, match="no buildings are loaded"):
+        run_in_parts(fresh_db.writer, settings, GapRequest(), parts=2)
+    with fresh_db.writer.begin() as connection:
+        save_home(connection, point(0, 0), people=1)
+    with pytest.raises(NotReady, match="no facilities are loaded"):
+        run_in_parts(fresh_db.writer, settings, GapRequest(), parts=2)
+
+
+def test_the_same_question_shares_the_stored_result(store: tuple[Db, Settings]) -> None:
+    db, settings = store
+    run_in_parts(db.writer, settings, GapRequest(types=(CLINIC,)), parts=2)
+    again = run_gaps(db.writer, settings, GapRequest(types=(CLINIC,)))
+    with db.reader.connect() as connection:
+        results = connection.execute(select(run.c.result_id).distinct()).scalars().all()
+    assert len(results) == 1
+    assert again.totals
 
 
 def test_no_building_near_a_street(fresh_db: Db) -> None:

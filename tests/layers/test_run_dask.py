@@ -60,7 +60,13 @@ def test_a_cluster_gives_what_one_machine_gives(town: Db, address: str) -> None:
     whole = run_gaps(town.writer, town.settings, REQUEST)
     told: list[tuple[float, str]] = []
     found = run_on_dask(
-        town.writer, town.settings, REQUEST, address=address, parts=3, progress=lambda *words: told.append(words)
+        town.writer,
+        town.settings,
+        REQUEST,
+        address=address,
+        parts=3,
+        may_repeat=False,
+        progress=lambda *words: told.append(words),
     )
     assert read_run(town, found.id) == read_run(town, whole.id)
     shares = [share for share, _ in told]
@@ -78,7 +84,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(town: Db, client: Client,
             killed.append(next(iter(client.run(os.getpid).values())))
             os.kill(killed[0], signal.SIGKILL)
 
-    found = run_on_dask(town.writer, town.settings, REQUEST, address=address, parts=5, progress=kill)
+    found = run_on_dask(town.writer, town.settings, REQUEST, address=address, parts=5, progress=kill, may_repeat=False)
     assert killed
     assert read_run(town, found.id) == read_run(town, whole.id)
     client.wait_for_workers(2, timeout=60)
@@ -96,15 +102,31 @@ def test_who_gives_up_leaves_no_work_behind(town: Db, client: Client, address: s
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_on_dask(town.writer, town.settings, REQUEST, address=address, parts=4, progress=stop)
+        run_on_dask(town.writer, town.settings, REQUEST, address=address, parts=4, progress=stop, may_repeat=False)
     assert not any(client.processing().values())
 
 
-def test_other_code_is_refused(town: Db, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = {**describe_code(), "sources": "0123"}
-    monkeypatch.setattr(run_dask, "describe_code", lambda: other)
-    with pytest.raises(Conflict, match=r"sources [0-9a-f]{16} instead of 0123"):
-        check_workers(client)
+class Cluster:
+    """Workers that say what code they run."""
+
+    def __init__(self, *told: dict[str, str] | Exception) -> None:
+        self.told = told
+
+    def run(self, _function: object, *, on_error: str) -> dict[str, object]:
+        assert on_error == "return"
+        return {f"tcp://10.0.0.{number}:1": told for number, told in enumerate(self.told)}
+
+    def nthreads(self) -> dict[str, int]:
+        return {"one": 4, "two": 2}
+
+
+def test_other_code_is_refused() -> None:
+    same, other = describe_code(), {**describe_code(), "sources": "0123"}
+    assert check_workers(Cluster(same, same)) == 6
+    with pytest.raises(Conflict, match=r"worker tcp://10.0.0.1:1 runs other code: sources 0123 instead of"):
+        check_workers(Cluster(same, other))
+    with pytest.raises(Conflict, match="other code or none: ModuleNotFoundError"):
+        check_workers(Cluster(ModuleNotFoundError("layers.run_dask")))
 
 
 def test_other_code_of_a_late_worker_is_refused(town: Db, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
