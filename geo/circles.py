@@ -267,8 +267,10 @@ def find_place(point: shapely.Point, zone: int, *, near: NearIndex) -> Place:
     Raises
     ------
     RequestError
-        No way lies within the link distance.
+        The point has no finite coordinates, or no way lies within the link distance.
     """
+    if not np.isfinite(shapely.bounds(point)).all():
+        raise RequestError("drawing a circle: the place has no finite coordinates", parameter="lon")
     links = link_place(near, point, zone)
     if not links.is_linked[0]:
         raise RequestError(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.errors import RequestError
+from geo.errors import DataError, RequestError
 from geo.network import CLOSED_ON_FOOT, NO_WHEELCHAIR, STEPS, Network
 from geo.slope import GRADE_UNIT
 from geo.units import LONGEST_MS, MS_PER_S, NO_COST, BoolArray, IntArray, UInt32Array, to_pace_mm_s, walk_ms
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_STEPS_FACTOR = 100.0
 """Beyond this a stair is closed, which `steps=False` says better."""
+
+MIN_PACE_M_S = 0.1
+"""Slower than anybody moves: a pace below it is a typing error, and costs would no longer fit."""
 
 MAX_PACE_M_S = 60.0
 """Faster than any vehicle on a city street: a pace above it is a typing error."""
@@ -85,11 +88,11 @@ class WalkProfile:
         Raises
         ------
         RequestError
-            The pace is not a number above 0 and up to 60 m/s, the steps factor lies outside 1 to 100, the climb factor
+            The pace is not a number from 0.1 to 60 m/s, the steps factor lies outside 1 to 100, the climb factor
             outside 0 to 100, the seconds at a crossing outside 0 to 600, or the steepest grade is not above 0.
         """
-        if not 0.0 < self.pace_m_s <= MAX_PACE_M_S:
-            raise self._refuse(f"pace {self.pace_m_s} m/s, expected above 0 and at most {MAX_PACE_M_S:g}")
+        if not MIN_PACE_M_S <= self.pace_m_s <= MAX_PACE_M_S:
+            raise self._refuse(f"pace {self.pace_m_s} m/s, expected {MIN_PACE_M_S:g} to {MAX_PACE_M_S:g}")
         if not 1.0 <= self.steps_factor <= MAX_STEPS_FACTOR:
             raise self._refuse(f"steps factor {self.steps_factor}, expected 1 to {MAX_STEPS_FACTOR:g}")
         if not 0.0 <= self.climb_factor <= MAX_CLIMB_FACTOR:
@@ -142,6 +145,11 @@ def cost_edges(network: Network, profile: WalkProfile, ground: Ground | None = N
         Who walks.
     ground
         Slopes and crossings; None where nothing is known of them.
+
+    Raises
+    ------
+    DataError
+        An edge has a length below 0, or is so long that walking it takes longer than twelve days.
     """
     cost = walk_ms(network.edge_mm, profile.pace_mm_s)
     if profile.steps_factor > 1.0:
@@ -150,17 +158,26 @@ def cost_edges(network: Network, profile: WalkProfile, ground: Ground | None = N
         cost = np.where(is_steps, slow, cost)
     closed = ~find_walkable(network, profile, ground)
     if ground is None:
-        forward = _finish(cost, closed)
+        forward = _finish(network, cost, closed)
         return forward, forward
     cost = cost + _cost_crossings(network.edge_mm, ground.crossing_mm, profile)
     return (
-        _finish(cost + _cost_climb(ground.up_ab_mm, profile), closed),
-        _finish(cost + _cost_climb(ground.up_ba_mm, profile), closed),
+        _finish(network, cost + _cost_climb(ground.up_ab_mm, profile), closed),
+        _finish(network, cost + _cost_climb(ground.up_ba_mm, profile), closed),
     )
 
 
-def _finish(cost: IntArray, closed: BoolArray) -> UInt32Array:
-    return np.where(closed, NO_COST, np.minimum(cost, LONGEST_MS)).astype(np.uint32)
+def _finish(network: Network, cost: IntArray, closed: BoolArray) -> UInt32Array:
+    # a cost cut short would make the parts of the edge too quick
+    odd = np.flatnonzero(((cost > LONGEST_MS) | (cost < 0)) & ~closed)
+    if odd.size:
+        length_km = network.edge_mm[odd[0]] / 1e6
+        raise DataError(
+            f"costing streets: street {network.edge_street[odd[0]]} has a length of {length_km:g} km in one piece,"
+            " expected one that can be walked in twelve days",
+            hint="check the datum the streets were loaded with",
+        )
+    return np.where(closed, NO_COST, cost).astype(np.uint32)
 
 
 def _cost_climb(up_mm: IntArray, profile: WalkProfile) -> IntArray:

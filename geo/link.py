@@ -204,13 +204,16 @@ def link_points(geometry: ObjectArray, zone: Int32Array, *, ways: Ways) -> Links
     network = ways.network
     count = geometry.shape[0]
     best = _Best(np.full(count, -1, dtype=np.int32), np.zeros(count), np.zeros(count))
+    # what has no place, or none with finite coordinates, is near to nothing
+    is_somewhere = np.isfinite(shapely.bounds(geometry)).all(axis=1)
     edge_order = np.argsort(network.edge_zone, kind="stable")
     edge_zones = network.edge_zone[edge_order]
-    for value, rows in group_rows(zone):
+    for value, members in group_rows(zone):
         first, last = np.searchsorted(edge_zones, [value, value + 1])
         edges = np.sort(edge_order[first:last])
         edges = edges[ways.is_walkable[edges]]
-        if edges.size == 0:
+        rows = members[is_somewhere[members]]
+        if edges.size == 0 or rows.size == 0:
             continue
         _link_nearest(geometry, rows, ways, edges, best)
         linked = rows[best.edge[rows] >= 0]

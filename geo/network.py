@@ -35,6 +35,11 @@ SNAP_SPLIT_M = 0.01
 LARGEST_DEGREE = 360.0
 """No metric CRS in use has a whole street network this near to its origin."""
 
+FARTHEST_M = 1e8
+"""No metric CRS in use has a place this far from its origin; zone numbers before the easting included."""
+
+LINE = int(shapely.GeometryType.LINESTRING)
+
 MAX_EDGE_M = 1_000_000.0
 """A longer street is a broken coordinate, not a street."""
 
@@ -209,6 +214,9 @@ def _check(streets: Streets) -> None:
             "compiling the street network: there are no streets",
             hint="load streets first: onemap load streets FILE",
         )
+    odd = np.flatnonzero((shapely.get_type_id(streets.line) != LINE) | shapely.is_empty(streets.line))
+    if odd.size:
+        raise DataError(f"compiling the street network: street {streets.street_id[odd[0]]} is no line")
     xy, row = shapely.get_coordinates(streets.line, return_index=True)
     finite = np.isfinite(xy).all(axis=1)
     if not finite.all():
@@ -222,6 +230,8 @@ def _check(streets: Streets) -> None:
             f"compiling the street network: street {bad} is {size_m.max() / 1000:.0f} km long, expected under 1,000 km",
             hint="check the datum the streets were loaded with",
         )
+    if float(np.abs(xy).max()) > FARTHEST_M:
+        raise DataError("compiling the street network: coordinates lie off the earth, expected metres")
     if float(np.abs(xy).max()) <= LARGEST_DEGREE:
         raise DataError(
             "compiling the street network: coordinates look like degrees, expected metres",
