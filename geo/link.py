@@ -9,14 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
 from geo.arrays import group_rows
 from geo.network import CONNECTOR, Network
-from geo.units import BoolArray, Int32Array, IntArray, ObjectArray, to_mm
+from geo.places import Places, order_near
+from geo.segments import SegmentGrid, find_feet, find_nearest_lines, may_cross
+from geo.units import BoolArray, FloatArray, Int32Array, IntArray, ObjectArray, to_mm
 from geo.walls import OUTSIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_LINK_M = 300.0
 """Farthest a point may lie from the way it is linked to (design rule "Walking")."""
@@ -62,6 +68,31 @@ class Barriers:
         """Return the index over the lines."""
         return shapely.STRtree(self.line)
 
+    @cached_property
+    def grid(self) -> SegmentGrid:
+        """Return their segments in a raster."""
+        xy, line = shapely.get_coordinates(self.line, return_index=True)
+        ptr = np.searchsorted(line, np.arange(self.line.shape[0] + 1)).astype(np.int64)
+        return SegmentGrid.build(xy, ptr, np.flatnonzero(np.diff(ptr) > 1))
+
+    def find_crossing_between(self, start: FloatArray, end: FloatArray) -> BoolArray:
+        """Return which straight ways from point to point cross a barrier; touching one is not crossing it.
+
+        Parameters
+        ----------
+        start, end
+            Metres in the metric CRS, shape (n, 2).
+        """
+        crosses = np.zeros(start.shape[0], dtype=bool)
+        if self.line.shape[0] and start.shape[0]:
+            grid = self.grid
+            may_cross(start, end, grid.corner, grid.cell_m, grid.columns, grid.rows, grid.cell_ptr, grid.ends, crosses)
+            # most ways surely meet nothing; the others are looked at exactly
+            doubtful = np.flatnonzero(crosses)
+            ways = np.asarray(shapely.linestrings(np.stack([start[doubtful], end[doubtful]], axis=1)), dtype=object)
+            crosses[doubtful] = self.find_crossing(ways)
+        return crosses
+
     def find_crossing(self, segment: ObjectArray) -> BoolArray:
         """Return which segments cross a barrier; touching one is not crossing it.
 
@@ -77,7 +108,7 @@ class Barriers:
         return crosses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ways:
     """What may be linked to, and how far.
 
@@ -100,6 +131,11 @@ class Ways:
     barriers: Barriers
     max_link_m: float = MAX_LINK_M
     outline_reach_m: float = OUTLINE_REACH_M
+
+    @cached_property
+    def grid(self) -> SegmentGrid:
+        """Return the segments of the edges that may be walked in a raster."""
+        return SegmentGrid.build(self.network.geom_xy, self.network.geom_ptr, np.flatnonzero(self.is_walkable))
 
 
 @dataclass(slots=True)
@@ -142,41 +178,42 @@ def _foot(geometry: ObjectArray, line: ObjectArray) -> tuple[ObjectArray, Object
     return segment, np.asarray(shapely.get_point(segment, -1), dtype=object)
 
 
-def _link_nearest(geometry: ObjectArray, rows: Int32Array, ways: Ways, edges: IntArray, best: _Best) -> None:
+def _link_nearest(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntArray, best: _Best) -> None:
     """Fill `best` of `rows` with the nearest of `edges`; the lowest edge where several are equally near."""
     tree = shapely.STRtree(ways.network.edge_line[edges])
     for start in range(0, rows.shape[0], _CHUNK):
-        mine = rows[start : start + _CHUNK]
+        mine = slice(start, start + _CHUNK)
         found = tree.query_nearest(geometry[mine], max_distance=ways.max_link_m, all_matches=True)
-        lowest = np.full(mine.shape[0], edges.shape[0], dtype=np.int64)
+        lowest = np.full(rows[mine].shape[0], edges.shape[0], dtype=np.int64)
         np.minimum.at(lowest, found[0], found[1])
         hit = np.flatnonzero(lowest < edges.shape[0])
-        _store(geometry, mine[hit], ways.network, edges[lowest[hit]], best)
+        _store(geometry[mine][hit], rows[mine][hit], ways.network, edges[lowest[hit]], best)
 
 
-def _store(geometry: ObjectArray, rows: Int32Array, network: Network, edge: IntArray, best: _Best) -> None:
+def _store(geometry: ObjectArray, rows: IntArray, network: Network, edge: IntArray, best: _Best) -> None:
     line = network.edge_line[edge]
-    _, foot = _foot(geometry[rows], line)
+    _, foot = _foot(geometry, line)
     best.edge[rows] = edge
     best.place_m[rows] = shapely.line_locate_point(line, foot)
-    best.off_m[rows] = shapely.distance(geometry[rows], line)
+    best.off_m[rows] = shapely.distance(geometry, line)
 
 
-def _relink_blocked(geometry: ObjectArray, rows: Int32Array, ways: Ways, edges: IntArray, best: _Best) -> None:
+def _relink_blocked(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntArray, best: _Best) -> None:
     """Give every row of `rows` the nearest of `edges` it can reach without crossing a barrier, or none."""
     network = ways.network
     tree = shapely.STRtree(network.edge_line[edges])
     for start in range(0, rows.shape[0], 256):
         mine = rows[start : start + 256]
-        point, nearby = tree.query(geometry[mine], predicate="dwithin", distance=ways.max_link_m)
-        segment, _ = _foot(geometry[mine[point]], network.edge_line[edges[nearby]])
+        here = geometry[start : start + 256]
+        point, nearby = tree.query(here, predicate="dwithin", distance=ways.max_link_m)
+        segment, _ = _foot(here[point], network.edge_line[edges[nearby]])
         free = ~ways.barriers.find_crossing(segment) | _is_connector(network, edges[nearby])
         point, nearby = point[free], nearby[free]
-        off_m = shapely.distance(geometry[mine[point]], network.edge_line[edges[nearby]])
+        off_m = shapely.distance(here[point], network.edge_line[edges[nearby]])
         order = np.lexsort((nearby, off_m, point))
         which, first = np.unique(point[order], return_index=True)
         best.edge[mine] = -1
-        _store(geometry, mine[which], network, edges[nearby[order][first]], best)
+        _store(here[which], mine[which], network, edges[nearby[order][first]], best)
 
 
 def _is_connector(network: Network, edge: IntArray) -> BoolArray:
@@ -184,7 +221,7 @@ def _is_connector(network: Network, edge: IntArray) -> BoolArray:
     return np.asarray((network.edge_flags[edge] & CONNECTOR) != 0)
 
 
-def link_points(geometry: ObjectArray, zone: Int32Array, *, ways: Ways) -> Links:
+def link_points(geometry: ObjectArray | Places, zone: Int32Array, *, ways: Ways) -> Links:
     """Return the link of each point or footprint to the nearest edge that may be walked.
 
     Parameters
@@ -201,17 +238,82 @@ def link_points(geometry: ObjectArray, zone: Int32Array, *, ways: Ways) -> Links
     Links
         Points with no way within reach have edge -1.
     """
-    network = ways.network
-    count = geometry.shape[0]
+    places = Places.of(geometry)
+    count = places.count
     best = _Best(np.full(count, -1, dtype=np.int32), np.zeros(count), np.zeros(count))
+<<<<<<< HEAD
+    blocked = [_link_xy(places, zone, ways, best), _link_shapes(places, zone, ways, best)]
+    rows = np.sort(np.concatenate(blocked))
+    if rows.size:
+        again = places.take(rows).make_geometry()
+        for edges, mine in _by_zone(zone[rows], ways):
+            _relink_blocked(again[mine], rows[mine], ways, edges, best)
+    return _to_links(best, ways.network)
+
+
+def _by_zone(zone: Int32Array, ways: Ways) -> Iterator[tuple[IntArray, Int32Array]]:
+    """Yield the edges that may be walked in each zone and the rows that lie in it; zones without edges are left out."""
+    network = ways.network
+=======
     # what has no place, or none with finite coordinates, is near to nothing
     is_somewhere = np.isfinite(shapely.bounds(geometry)).all(axis=1)
+>>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
     edge_order = np.argsort(network.edge_zone, kind="stable")
     edge_zones = network.edge_zone[edge_order]
     for value, members in group_rows(zone):
         first, last = np.searchsorted(edge_zones, [value, value + 1])
         edges = np.sort(edge_order[first:last])
         edges = edges[ways.is_walkable[edges]]
+<<<<<<< HEAD
+        if edges.size:
+            yield edges, rows
+
+
+def _link_xy(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntArray:
+    """Fill `best` of the points, and return those whose way to the nearest edge is barred."""
+    network, grid = ways.network, ways.grid
+    rows = np.flatnonzero(np.isfinite(places.xy).all(axis=1))
+    if rows.size == 0 or network.edge_count == 0:
+        return np.empty(0, dtype=np.int64)
+    rows = rows[order_near(places.xy[rows])[0]]
+    xy = places.xy[rows]
+    edge = np.empty(rows.shape[0], dtype=np.int32)
+    off_m, place_m, foot = np.empty(rows.shape[0]), np.zeros(rows.shape[0]), np.zeros_like(xy)
+    find_nearest_lines(
+        xy,
+        np.ascontiguousarray(zone[rows], dtype=np.int32),
+        network.edge_zone,
+        grid.corner,
+        grid.cell_m,
+        grid.columns,
+        grid.rows,
+        grid.cell_ptr,
+        grid.ends,
+        grid.owner,
+        float(ways.max_link_m),
+        edge,
+        off_m,
+    )
+    find_feet(xy, edge, network.geom_xy, network.geom_ptr, foot, place_m)
+    best.edge[rows] = edge
+    linked = np.flatnonzero(edge >= 0)
+    best.place_m[rows[linked]] = place_m[linked]
+    best.off_m[rows[linked]] = off_m[linked]
+    barred = linked[ways.barriers.find_crossing_between(xy[linked], foot[linked])]
+    return rows[barred[~_is_connector(network, edge[barred].astype(np.int64))]]
+
+
+def _link_shapes(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntArray:
+    """Fill `best` of the footprints, and return those whose way to the nearest edge is barred."""
+    network = ways.network
+    shape_row = places.shape_row
+    for edges, mine in _by_zone(zone[shape_row], ways):
+        _link_nearest(places.shape[mine], shape_row[mine], ways, edges, best)
+    number = np.flatnonzero(best.edge[shape_row] >= 0)
+    chosen = best.edge[shape_row[number]].astype(np.int64)
+    segment, _ = _foot(places.shape[number], network.edge_line[chosen])
+    return shape_row[number[ways.barriers.find_crossing(segment) & ~_is_connector(network, chosen)]]
+=======
         rows = members[is_somewhere[members]]
         if edges.size == 0 or rows.size == 0:
             continue
@@ -223,6 +325,7 @@ def link_points(geometry: ObjectArray, zone: Int32Array, *, ways: Ways) -> Links
         if blocked.size:
             _relink_blocked(geometry, blocked, ways, edges, best)
     return _to_links(best, network)
+>>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 
 
 def _to_links(best: _Best, network: Network) -> Links:

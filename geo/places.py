@@ -14,6 +14,11 @@ import shapely
 from geo.units import BoolArray, FloatArray, IntArray, ObjectArray
 
 _POINT = 0
+<<<<<<< HEAD
+_PLACES_PER_BLOCK = 64
+_MOST_BLOCKS = 1 << 16
+=======
+>>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,15 @@ class Places:
         """
         if isinstance(geometry, Places):
             return geometry
+<<<<<<< HEAD
+        # an empty point has no coordinates to stand for it
+        is_point = np.asarray((shapely.get_type_id(geometry) == _POINT) & ~shapely.is_empty(geometry))
+        xy = np.full((geometry.shape[0], 2), np.nan)
+=======
         is_point = np.asarray(shapely.get_type_id(geometry) == _POINT)
         xy = np.full((geometry.shape[0], 2), np.nan)
         # an empty point has no coordinates and stays no number
+>>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
         xy[is_point, 0] = shapely.get_x(geometry[is_point])
         xy[is_point, 1] = shapely.get_y(geometry[is_point])
         rows = np.flatnonzero(~is_point)
@@ -90,3 +101,36 @@ class Places:
         made[points] = shapely.points(self.xy[points])
         made[self.shape_row] = self.shape
         return made
+<<<<<<< HEAD
+
+
+def order_near(xy: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return an order in which neighbours stand together, and where each block of neighbours starts in it.
+
+    Whoever asks about one place after the other finds what the last one looked at still at hand.
+
+    Parameters
+    ----------
+    xy
+        Metres, all finite, shape (n, 2).
+
+    Returns
+    -------
+    order
+        Rows of `xy`, shape (n,).
+    starts
+        Block ``b`` holds ``order[starts[b]:starts[b + 1]]``; blocks may be empty.
+    """
+    count = xy.shape[0]
+    if count == 0:
+        return np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    corner = xy.min(axis=0)
+    side = int(np.sqrt(np.clip(count // _PLACES_PER_BLOCK, 1, _MOST_BLOCKS)))
+    step = np.maximum(xy.max(axis=0) - corner, 1.0) / side
+    place = np.minimum(((xy - corner) / step).astype(np.int64), side - 1)
+    # sixteen bits are sorted by their digits, not by comparing
+    block = (place[:, 1] * side + place[:, 0]).astype(np.uint16)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(block, minlength=side * side))])
+    return np.argsort(block, kind="stable"), starts.astype(np.int64)
+=======
+>>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c

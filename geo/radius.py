@@ -14,7 +14,11 @@ import numpy.typing as npt
 import shapely
 from numba import njit
 
+<<<<<<< HEAD
+from geo.places import Places, order_near
+=======
 from geo.places import Places
+>>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 from geo.units import FloatArray, Int32Array, IntArray, ObjectArray, to_mm
 
 if TYPE_CHECKING:
@@ -127,6 +131,8 @@ def _nearest(
             out[h] = np.sqrt(out[h])
 
 
+<<<<<<< HEAD
+=======
 def _make_blocks(xy: FloatArray) -> tuple[IntArray, IntArray]:
     """Return an order in which neighbours stand together, and where each block of neighbours starts in it."""
     count = xy.shape[0]
@@ -143,6 +149,7 @@ def _make_blocks(xy: FloatArray) -> tuple[IntArray, IntArray]:
     return order, starts.astype(np.int64)
 
 
+>>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 def _find_between_points(home: FloatArray, block_ptr: IntArray, site: FloatArray) -> FloatArray:
     """Return the distance of each home to the nearest site by a raster of the sites, both (n, 2) in metres."""
     corner = site.min(axis=0)
@@ -195,7 +202,11 @@ def find_radius_of_many(home: ObjectArray | Places, sites: Sequence[ObjectArray 
     homes = Places.of(home)
     points = np.flatnonzero(homes.is_point)
     # neighbours one after the other, so that what one of them looked at is still at hand for the next
+<<<<<<< HEAD
+    order, block_ptr = order_near(homes.xy[points])
+=======
     order, block_ptr = _make_blocks(homes.xy[points])
+>>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
     near = _Near(points[order], np.ascontiguousarray(homes.xy[points[order]]), block_ptr)
     return [_find_one(homes, near, Places.of(site)) for site in sites]
 

@@ -241,7 +241,7 @@ def load_home_links(buildings: Buildings, *, ways: Ways, kind: str, cache_dir: P
     key = make_key({"buildings": buildings.key, "kind": kind, "max_link_m": ways.max_link_m})
     arrays = find_bundle(cache_dir / "links", key)
     if arrays is None:
-        links = link_points(buildings.start, buildings.zone, ways=ways)
+        links = link_points(buildings.places, buildings.zone, ways=ways)
         arrays = save_bundle(
             cache_dir / "links", key, {"edge": links.edge, "place_mm": links.place_mm, "off_mm": links.off_mm}
         )

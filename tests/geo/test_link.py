@@ -1,0 +1,97 @@
+"""Links against Shapely, pair by pair, to the last millimetre: ties, vertices, walls, rivers and far points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import shapely
+
+from geo.link import Barriers, link_points
+from geo.places import Places
+from geo.segments import SegmentGrid
+from tests.geo.link_oracle import link_pairwise
+from tests.gridcity import ORIGIN, GridCity, line, objects
+
+if TYPE_CHECKING:
+    from geo.link import Ways
+    from geo.units import FloatArray
+
+
+def scatter(rng: np.random.Generator, seed: int) -> GridCity:
+    """Return a grid with bent streets strewn over it, an estate with a gate, and a river."""
+    city = GridCity.grid(3, 2)
+    for _ in range(12):
+        start = rng.uniform(-50, 350, 2)
+        steps = np.round(rng.normal(0, 25, (int(rng.integers(1, 5)), 2)), int(rng.integers(0, 4)))
+        city.street(*map(tuple, np.round(np.vstack([start, start + np.cumsum(steps, axis=0)]), 1)))
+    if seed % 2:
+        city.wall(110, 10, 190, 90).street((150, 10), (150, 60), private=True).gate(150, 10)
+    if seed % 3:
+        city.barriers.append(line((-60, 40), (120, 60), (360, 30)))
+    return city
+
+
+def strew(rng: np.random.Generator, ways: Ways, count: int) -> FloatArray:
+    """Return points at random, on vertices, on a lattice that makes ties, and beyond the reach of a link."""
+    vertex = ways.network.geom_xy
+    free = rng.uniform(-100, 400, (count, 2)) + ORIGIN
+    lattice = np.round(rng.uniform(-80, 380, (count, 2)) / 12.5) * 12.5 + ORIGIN
+    far = rng.uniform(-900, 900, (count // 4, 2)) + ORIGIN
+    return np.vstack([free, lattice, vertex[rng.integers(0, vertex.shape[0], count // 4)], far])
+
+
+def compare(seed: int, *, count: int, max_link_m: float = 300.0) -> None:
+    """Hold links of points and footprints against the oracle."""
+    rng = np.random.default_rng(seed)
+    city = scatter(rng, seed)
+    network = city.network()
+    ways = city.ways(network)
+    ways = type(ways)(network, ways.is_walkable & (rng.random(network.edge_count) < 0.9), ways.barriers, max_link_m)
+    xy = strew(rng, ways, count)
+    geometry = objects(list(shapely.points(xy)))
+    footprints = rng.random(geometry.shape[0]) < 0.15
+    geometry[footprints] = shapely.box(*(xy[footprints] - 4).T, *(xy[footprints] + 7).T)
+    zone = city.walls_table().find_zones(np.asarray(shapely.point_on_surface(geometry), dtype=object))
+    found, wanted = link_points(geometry, zone, ways=ways), link_pairwise(geometry, zone, ways)
+    for name in ("edge", "place_mm", "off_mm"):
+        assert np.array_equal(getattr(found, name), getattr(wanted, name)), (seed, name)
+    shuffled = rng.permutation(geometry.shape[0])
+    again = link_points(Places.of(geometry[shuffled]), zone[shuffled], ways=ways)
+    assert np.array_equal(again.place_mm, found.place_mm[shuffled])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_links_are_those_of_shapely(seed: int) -> None:
+    compare(seed, count=60)
+
+
+@pytest.mark.long
+def test_links_are_those_of_shapely_many_times() -> None:
+    for seed in range(6, 300):
+        compare(seed, count=150, max_link_m=(300.0, 25.0, 2.0)[seed % 3])
+
+
+def test_a_point_between_two_streets_links_to_the_lower_edge() -> None:
+    city = GridCity().street((0, 10), (100, 10)).street((0, -10), (100, -10))
+    network = city.network()
+    links = link_points(objects([shapely.Point(ORIGIN[0] + 50, ORIGIN[1])]), np.array([-1]), ways=city.ways(network))
+    assert (links.edge.tolist(), links.off_mm.tolist(), links.place_mm.tolist()) == ([0], [10_000], [50_000])
+
+
+def test_empty_points_and_empty_networks_link_to_nothing() -> None:
+    city = GridCity.grid(1, 1)
+    ways = city.ways(city.network())
+    none = objects([shapely.Point()])
+    assert link_points(none, np.array([-1], dtype=np.int32), ways=ways).edge.tolist() == [-1]
+    closed = type(ways)(ways.network, np.zeros_like(ways.is_walkable), Barriers(objects([])))
+    here = objects([shapely.Point(*ORIGIN)])
+    assert link_points(here, np.array([-1], dtype=np.int32), ways=closed).edge.tolist() == [-1]
+
+
+def test_a_raster_of_long_lines_and_short_ones_stays_small() -> None:
+    xy = np.array([[0.0, 0.0], [50_000.0, 50_000.0], [10.0, 10.0], [10.1, 10.0]])
+    grid = SegmentGrid.build(xy, np.array([0, 2, 4]), np.arange(2))
+    assert grid.columns * grid.rows <= 1 << 25
+    assert set(grid.owner.tolist()) == {0, 1}
