@@ -56,6 +56,9 @@ class Changes:
     place: shapely.Geometry | None
 
 
+STEPS = 9
+"""Places along each side of a box that are projected."""
+
 _NO_IDS = np.empty(0, dtype=np.int64)
 
 
@@ -145,7 +148,9 @@ def _unite(boxes: Sequence[shapely.Geometry], metric_crs: str) -> shapely.Geomet
     """Return the box around all boxes in the metric CRS, a little wider for what the projection bends."""
     if not boxes:
         return None
+    west, south, east, north = shapely.total_bounds(np.array(boxes, dtype=object))
     # corners alone would cut what bulges between them
-    edge = shapely.segmentize(np.array(boxes, dtype=object), 0.01)
-    west, south, east, north = shapely.total_bounds(project(edge, metric_crs))
+    x, y = np.meshgrid(np.linspace(west, east, STEPS), np.linspace(south, north, STEPS))
+    inside = project(shapely.points(x.ravel(), y.ravel()), metric_crs)
+    west, south, east, north = shapely.total_bounds(inside)
     return shapely.box(west - 1, south - 1, east + 1, north + 1)

@@ -134,7 +134,7 @@ def test_tables_are_paged_and_exported(client: Client) -> None:
     path = f"/scenarios/{made['id']}"
     told = made["difference"]["buildings"]
     rows: list[dict[str, Any]] = []
-    after = ""
+    after: str | None = ""
     while after is not None:
         page = client.get(f"{path}/buildings?limit=7{after and f'&after={after}'}").json()
         schemas.BuildingRows.model_validate(page)

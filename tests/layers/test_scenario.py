@@ -133,9 +133,9 @@ def check_against_full_run(store: Store, edits: RawEdits, difference: dict[str, 
         assert (key in changed) == (now != homes[key]), (key, now, homes[key])
         if key in changed:
             row = changed[key]
-            for side, figures in (("before", homes[key]), ("after", now)):
+            for side, home in (("before", homes[key]), ("after", now)):
                 found = {name: row[f"{name}_{side}"] for name in ("status", "reach_s", "facility_id")}
-                assert found == {name: figures[name] for name in found}, (key, side)
+                assert found == {name: home[name] for name in found}, (key, side)
             assert (row["people"], row["area_code"]) == (now["people"], now["area_code"])
     totals = {(total["type"], total["profile"]): total for total in again.totals}
     for row in difference["types"]:
