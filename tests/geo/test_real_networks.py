@@ -14,11 +14,12 @@ import pytest
 import shapely
 from pyproj import Transformer
 
+from geo.catchments import find_catchments, find_matrix, spread_from
 from geo.circles import find_circle, find_place, survey
 from geo.circles_near import index_ways
 from geo.costs import WalkProfile, cost_edges, find_walkable
 from geo.joins import join_streets
-from geo.link import Barriers, Entrances, Ways, link_points, link_sites
+from geo.link import Barriers, Entrances, Links, Ways, link_points, link_sites
 from geo.network import Gates, Network, Streets, build_network
 from geo.reach import Homes, Walk, find_reach, lay_out_walk
 from geo.units import NO_COST
@@ -171,6 +172,40 @@ def test_nearest_facilities_are_those_of_an_independent_engine(town: Town, hilly
         ms, row = nearest_of(matrix[kind])
         assert int((reach.reach_ms != ms).sum()) == 0
         assert int((reach.facility != np.where(row < 0, -1, kind[row])).sum()) == 0
+
+
+@pytest.mark.parametrize("hilly", [False, True])
+def test_catchments_and_many_to_many_are_those_of_an_independent_engine(town: Town, hilly: bool) -> None:
+    walk = town.walk(hilly=hilly)
+    asked = np.arange(SITES, dtype=np.int32)[::-1].copy()
+    matrix = SplitGraph(walk, town.homes.links, town.doors, SITES).matrix_ms(round(BOUND_S * 1000))[asked]
+    caught = find_catchments(walk, town.homes, town.doors, facilities=asked, bound_s=BOUND_S, threads=2)
+    owner, home = np.nonzero(matrix >= 0)
+    assert caught.ptr.tolist() == np.searchsorted(owner, np.arange(SITES + 1)).tolist()
+    assert caught.home.tolist() == home.tolist()
+    assert caught.ms.tolist() == matrix[owner, home].tolist()
+    many = find_matrix(walk, town.homes, town.doors, facilities=asked, bound_s=BOUND_S)
+    home, facility = np.nonzero(matrix.T >= 0)
+    assert many.ptr.tolist() == np.searchsorted(home, np.arange(HOMES + 1)).tolist()
+    assert many.facility.tolist() == facility.tolist()
+    assert many.ms.tolist() == matrix[facility, home].tolist()
+
+
+@pytest.mark.parametrize("hilly", [False, True])
+def test_one_to_all_is_that_of_an_independent_engine(town: Town, hilly: bool) -> None:
+    walk = town.walk(hilly=hilly)
+    # every node as a home that stands on it: at either end of its first edge
+    network = town.network
+    edge = network.adj_edge[network.indptr[:-1]]
+    at_a = network.edge_a[edge] == np.arange(network.node_count)
+    nodes = Links(edge, np.where(at_a, 0, network.edge_mm[edge]), np.zeros(network.node_count, dtype=np.int64))
+    few = np.arange(3, dtype=np.int32)
+    ms = spread_from(walk, town.doors, facilities=few, bound_s=BOUND_S).astype(np.int64)
+    expected, _ = nearest_of(SplitGraph(walk, nodes, town.doors, SITES).matrix_ms(round(BOUND_S * 1000))[few])
+    open_both_ways = (walk.cost_ab[edge] != NO_COST) & (walk.cost_ba[edge] != NO_COST)
+    assert open_both_ways.mean() > 0.5
+    wanted = np.where(expected < 0, NO_COST, expected)
+    assert np.flatnonzero((ms != wanted) & open_both_ways).tolist() == []
 
 
 @pytest.mark.parametrize("hilly", [False, True])
