@@ -241,7 +241,6 @@ def link_points(geometry: ObjectArray | Places, zone: Int32Array, *, ways: Ways)
     places = Places.of(geometry)
     count = places.count
     best = _Best(np.full(count, -1, dtype=np.int32), np.zeros(count), np.zeros(count))
-<<<<<<< HEAD
     blocked = [_link_xy(places, zone, ways, best), _link_shapes(places, zone, ways, best)]
     rows = np.sort(np.concatenate(blocked))
     if rows.size:
@@ -254,17 +253,12 @@ def link_points(geometry: ObjectArray | Places, zone: Int32Array, *, ways: Ways)
 def _by_zone(zone: Int32Array, ways: Ways) -> Iterator[tuple[IntArray, Int32Array]]:
     """Yield the edges that may be walked in each zone and the rows that lie in it; zones without edges are left out."""
     network = ways.network
-=======
-    # what has no place, or none with finite coordinates, is near to nothing
-    is_somewhere = np.isfinite(shapely.bounds(geometry)).all(axis=1)
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
     edge_order = np.argsort(network.edge_zone, kind="stable")
     edge_zones = network.edge_zone[edge_order]
-    for value, members in group_rows(zone):
+    for value, rows in group_rows(zone):
         first, last = np.searchsorted(edge_zones, [value, value + 1])
         edges = np.sort(edge_order[first:last])
         edges = edges[ways.is_walkable[edges]]
-<<<<<<< HEAD
         if edges.size:
             yield edges, rows
 
@@ -306,26 +300,15 @@ def _link_xy(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntAr
 def _link_shapes(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntArray:
     """Fill `best` of the footprints, and return those whose way to the nearest edge is barred."""
     network = ways.network
-    shape_row = places.shape_row
+    # what has no place, or none with finite coordinates, is near to nothing
+    is_somewhere = np.isfinite(shapely.bounds(places.shape)).all(axis=1)
+    shape_row, shape = places.shape_row[is_somewhere], places.shape[is_somewhere]
     for edges, mine in _by_zone(zone[shape_row], ways):
-        _link_nearest(places.shape[mine], shape_row[mine], ways, edges, best)
+        _link_nearest(shape[mine], shape_row[mine], ways, edges, best)
     number = np.flatnonzero(best.edge[shape_row] >= 0)
     chosen = best.edge[shape_row[number]].astype(np.int64)
-    segment, _ = _foot(places.shape[number], network.edge_line[chosen])
+    segment, _ = _foot(shape[number], network.edge_line[chosen])
     return shape_row[number[ways.barriers.find_crossing(segment) & ~_is_connector(network, chosen)]]
-=======
-        rows = members[is_somewhere[members]]
-        if edges.size == 0 or rows.size == 0:
-            continue
-        _link_nearest(geometry, rows, ways, edges, best)
-        linked = rows[best.edge[rows] >= 0]
-        chosen = best.edge[linked].astype(np.int64)
-        segment, _ = _foot(geometry[linked], network.edge_line[chosen])
-        blocked = linked[ways.barriers.find_crossing(segment) & ~_is_connector(network, chosen)]
-        if blocked.size:
-            _relink_blocked(geometry, blocked, ways, edges, best)
-    return _to_links(best, network)
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 
 
 def _to_links(best: _Best, network: Network) -> Links:

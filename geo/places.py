@@ -14,11 +14,8 @@ import shapely
 from geo.units import BoolArray, FloatArray, IntArray, ObjectArray
 
 _POINT = 0
-<<<<<<< HEAD
 _PLACES_PER_BLOCK = 64
 _MOST_BLOCKS = 1 << 16
-=======
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 
 
 @dataclass(frozen=True)
@@ -50,15 +47,9 @@ class Places:
         """
         if isinstance(geometry, Places):
             return geometry
-<<<<<<< HEAD
         # an empty point has no coordinates to stand for it
         is_point = np.asarray((shapely.get_type_id(geometry) == _POINT) & ~shapely.is_empty(geometry))
         xy = np.full((geometry.shape[0], 2), np.nan)
-=======
-        is_point = np.asarray(shapely.get_type_id(geometry) == _POINT)
-        xy = np.full((geometry.shape[0], 2), np.nan)
-        # an empty point has no coordinates and stays no number
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
         xy[is_point, 0] = shapely.get_x(geometry[is_point])
         xy[is_point, 1] = shapely.get_y(geometry[is_point])
         rows = np.flatnonzero(~is_point)
@@ -101,7 +92,6 @@ class Places:
         made[points] = shapely.points(self.xy[points])
         made[self.shape_row] = self.shape
         return made
-<<<<<<< HEAD
 
 
 def order_near(xy: FloatArray) -> tuple[IntArray, IntArray]:
@@ -132,5 +122,3 @@ def order_near(xy: FloatArray) -> tuple[IntArray, IntArray]:
     block = (place[:, 1] * side + place[:, 0]).astype(np.uint16)
     starts = np.concatenate([[0], np.cumsum(np.bincount(block, minlength=side * side))])
     return np.argsort(block, kind="stable"), starts.astype(np.int64)
-=======
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c

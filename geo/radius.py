@@ -14,11 +14,7 @@ import numpy.typing as npt
 import shapely
 from numba import njit
 
-<<<<<<< HEAD
 from geo.places import Places, order_near
-=======
-from geo.places import Places
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 from geo.units import FloatArray, Int32Array, IntArray, ObjectArray, to_mm
 
 if TYPE_CHECKING:
@@ -131,25 +127,6 @@ def _nearest(
             out[h] = np.sqrt(out[h])
 
 
-<<<<<<< HEAD
-=======
-def _make_blocks(xy: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return an order in which neighbours stand together, and where each block of neighbours starts in it."""
-    count = xy.shape[0]
-    if count == 0:
-        return np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    corner = xy.min(axis=0)
-    side = int(np.sqrt(np.clip(count // HOMES_PER_BLOCK, 1, MOST_BLOCKS)))
-    step = np.maximum(xy.max(axis=0) - corner, 1.0) / side
-    place = np.minimum(((xy - corner) / step).astype(np.uint16), side - 1)
-    # sixteen bits are sorted by their digits, not by comparing
-    block = (place[:, 1] * np.uint16(side) + place[:, 0]).astype(np.uint16)
-    order = np.argsort(block, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(block, minlength=side * side))])
-    return order, starts.astype(np.int64)
-
-
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 def _find_between_points(home: FloatArray, block_ptr: IntArray, site: FloatArray) -> FloatArray:
     """Return the distance of each home to the nearest site by a raster of the sites, both (n, 2) in metres."""
     corner = site.min(axis=0)
@@ -202,11 +179,7 @@ def find_radius_of_many(home: ObjectArray | Places, sites: Sequence[ObjectArray 
     homes = Places.of(home)
     points = np.flatnonzero(homes.is_point)
     # neighbours one after the other, so that what one of them looked at is still at hand for the next
-<<<<<<< HEAD
     order, block_ptr = order_near(homes.xy[points])
-=======
-    order, block_ptr = _make_blocks(homes.xy[points])
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
     near = _Near(points[order], np.ascontiguousarray(homes.xy[points[order]]), block_ptr)
     return [_find_one(homes, near, Places.of(site)) for site in sites]
 

@@ -22,14 +22,9 @@ from layers.part_compute import PartResult, PartRules, compute_part
 from layers.part_source import DatabaseSource
 from layers.part_within import Within
 from layers.query.runs import check_name
-<<<<<<< HEAD
-from layers.run_plan import BOUND_FACTOR, choose_judged
-from layers.run_result import Column, GapRequest, RunResult, RunSummary
-=======
 from layers.run_key import make_run_key, repeat_run
 from layers.run_plan import BOUND_FACTOR, choose_judged, weigh_columns
 from layers.run_result import NETWORK_COUNTS, Column, GapRequest, RunResult, RunSummary, lay_columns
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 from layers.run_store import save_run
 from layers.sites import Sites
 from layers.study import Study

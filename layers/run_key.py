@@ -13,10 +13,7 @@ from sqlalchemy import insert, literal, select
 
 from layers.bundle import make_key
 from layers.catalog import read_pack, read_profiles
-<<<<<<< HEAD
-=======
 from layers.driving import hash_drive_engine
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 from layers.network import fetch_stamps, fetch_versions, list_sources
 from layers.run_store import describe_engine, describe_request, find_code_version, summarize
 from layers.run_tables import run_result
@@ -75,10 +72,7 @@ def make_run_key(connection: Connection, settings: Settings, request: GapRequest
             "sources": list_sources(connection),
             "pack": repr(read_pack(city_file=settings.city_file)),
             "profiles": repr(read_profiles()),
-<<<<<<< HEAD
-=======
             "speeds": hash_drive_engine(),
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
             "code": [find_code_version(), hash_code()],
             "engine": describe_engine(),
             "link_max_m": settings.link_max_m,

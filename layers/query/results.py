@@ -22,10 +22,7 @@ from sqlalchemy import (
 
 from geo.errors import NotFound
 from layers import run_tables, tables
-<<<<<<< HEAD
-=======
 from layers.catalog import read_profiles
->>>>>>> b3abe80041c8808194f09a195fc3bca10dc0f46c
 from layers.query.runs import int_at, present, result_of, share_of, slice_of, status_of
 from layers.run_slices import ABSENT, SLICE_BUILDINGS
 
