@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from geo.circles_outline import WIDTH_M
 from geo.errors import OneMapError
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class StudyKeeper:
                     tread = load_tread(connection, study, study.profiles[DEFAULT_PROFILE])
                 warm_kernels(tread.walk, tread.homes, tread.entrances)
 
-    def find_circles(self, *, lon: float, lat: float, minutes: Sequence[float], profile: str) -> Circles:
+    def find_circles(
+        self, *, lon: float, lat: float, minutes: Sequence[float], profile: str, width_m: float = WIDTH_M
+    ) -> Circles:
         """Return circles around a place; see :func:`layers.circle.find_circles`."""
         from layers.circle import find_circles, prepare_circles
 
@@ -77,7 +80,7 @@ class StudyKeeper:
             # profiles are linked on first use, which fills the study
             with self._lock:
                 prepare_circles(connection, study, profile=profile)
-            return find_circles(connection, study, lon=lon, lat=lat, minutes=minutes, profile=profile)
+            return find_circles(connection, study, lon=lon, lat=lat, minutes=minutes, profile=profile, width_m=width_m)
 
     def load(self, connection: Connection) -> Study:
         """Return the store as arrays, from memory where no layer has changed.

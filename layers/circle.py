@@ -205,12 +205,22 @@ def draw_place(
         limit_ms = round(limit * 60 * MS_PER_S)
         home = circle.home[circle.home_ms <= limit_ms]
         site = circle.facility[circle.facility_ms <= limit_ms]
-        areas.append(_count(study, limit, polygon, home, site))
+        areas.append(count_inside(study, limit, polygon, home, site))
     return tuple(areas)
 
 
-def _count(study: Study, minutes: float, polygon: shapely.Geometry, home: IntArray, site: IntArray) -> CircleArea:
-    """Return one circle with who and what is in the buildings and facilities of some rows."""
+def count_inside(study: Study, minutes: float, polygon: shapely.Geometry, home: IntArray, site: IntArray) -> CircleArea:
+    """Return one circle with who and what is in the buildings and facilities of some rows.
+
+    Parameters
+    ----------
+    study
+        The store as arrays.
+    minutes, polygon
+        The circle's limit and outline.
+    home, site
+        Rows of buildings and of facilities inside, ascending.
+    """
     people = study.buildings.counts[home, PEOPLE]
     is_counted = people != NO_COUNT
     counted = int(is_counted.sum())

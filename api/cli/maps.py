@@ -46,12 +46,21 @@ def map_command(settings: Settings, out: Path, *, run: str, offline: bool) -> No
 @click.argument("lon", type=float)
 @click.argument("lat", type=float)
 @click.option("--minutes", default="15", show_default=True, help="Minutes of walking; several with commas: 5,10,15.")
-@click.option("--profile", default="adult", show_default=True, help="Who walks.")
+@click.option("--profile", default="adult", show_default=True, help="Who walks or drives.")
+@click.option("--width", default=30.0, show_default=True, help="Metres drawn to each side of a reached way.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the outlines as .geojson.")
 @json_option
 @pass_settings
 def circle_command(  # noqa: PLR0913 - one argument an option
-    settings: Settings, lon: float, lat: float, *, minutes: str, profile: str, out: Path | None, as_json: bool
+    settings: Settings,
+    lon: float,
+    lat: float,
+    *,
+    minutes: str,
+    profile: str,
+    width: float,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Draw what can be reached from one place within some minutes, with who and what is inside.
 
@@ -67,7 +76,7 @@ def circle_command(  # noqa: PLR0913 - one argument an option
     limits = parse_minutes(minutes)
     with open_engine(settings, role="reader") as engine, engine.connect() as connection:
         study = load_study(connection, settings)
-        circles = find_circles(connection, study, lon=lon, lat=lat, minutes=limits, profile=profile)
+        circles = find_circles(connection, study, lon=lon, lat=lat, minutes=limits, profile=profile, width_m=width)
     found = describe_circles(circles)
     if out is not None:
         out.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")

@@ -66,6 +66,7 @@ def test_json_and_file_hold_the_outlines(tmp_path: Path) -> None:
         ((seed.LON, seed.LAT, "--minutes", "0"), RequestError, "minutes"),
         ((seed.LON, seed.LAT, "--minutes", "soon"), RequestError, "minutes"),
         ((seed.LON, seed.LAT, "--profile", "flying"), NotFound, "profile"),
+        ((seed.LON, seed.LAT, "--width", "3"), RequestError, "width"),
         ((-70.5, -33.1), RequestError, "lon"),
         ((200, 0), RequestError, "lon"),
         ((seed.LON, seed.LAT, "--out", "circle.kml"), RequestError, "--out"),

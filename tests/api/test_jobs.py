@@ -214,6 +214,19 @@ def test_circles_count_who_and_what_is_inside_by_reach(client: Client, walkable:
         assert shapely.LinearRing(feature["geometry"]["coordinates"][0]).is_ccw
 
 
+def test_a_circle_is_drawn_as_wide_as_asked(client: Client, walkable: None) -> None:
+    asked = {"lon": LON, "lat": LAT, "minutes": "5"}
+    narrow, usual, wide = (
+        shapely.geometry.shape(client.get("/circles", params={**asked, **width}).json()["features"][0]["geometry"])
+        for width in ({"width": "15"}, {}, {"width": "60"})
+    )
+    assert 1.5 < usual.area / narrow.area < 2.5
+    assert 1.5 < wide.area / usual.area < 2.8
+    for width in ("9", "301", "nan", "wide"):
+        answer = client.get("/circles", params={**asked, "width": width})
+        assert (answer.status_code, answer.json()["parameter"]) == (422, "width")
+
+
 def test_a_circle_far_from_any_street_is_refused_by_name(client: Client, walkable: None) -> None:
     answer = client.get("/circles", params={"lon": LON + 1, "lat": LAT})
     assert (answer.status_code, answer.json()["parameter"]) == (422, "lon")
