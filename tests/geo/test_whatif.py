@@ -209,6 +209,19 @@ class TestGates:
         assert seconds(base)[0] == 40 + 5 + 100 + 5
         assert seconds(base, StreetClosed(number))[0] == 40 + 10 + 100
 
+    def test_residents_who_leave_and_come_back_feel_a_street_close_outside(self) -> None:
+        # two paths that do not meet inside: nobody else is served, only the residents' own walk goes over the street
+        city = GridCity().street((0, 0), (70, 0)).street((70, 0), (130, 0)).street((130, 0), (200, 0))
+        city.street((0, 0), (0, 200)).street((0, 200), (200, 200)).street((200, 200), (200, 0))
+        city.wall(10, 10, 190, 190).street((50, 10), (50, 60)).street((150, 10), (150, 60)).gate(50, 10).gate(150, 10)
+        base = block(homes=[point(150, 60)], sites=[point(50, 60)], city=city)
+        assert seconds(base) == [50 + 10 + 100 + 10 + 50]
+        assert seconds(base, StreetClosed(2)) == [50 + 10 + 50 + 600 + 50 + 10 + 50]
+        # both gates open onto the new path, 5 m before them
+        shortcut = PathDrawn(line((0, 100), (5, 100), (5, 5), (195, 5), (195, 100), (200, 100)))
+        assert seconds(base, StreetClosed(2), shortcut) == [50 + 5 + 100 + 5 + 50]
+        assert seconds(base, StreetClosed(2), StreetOpened(2)) == [220]
+
     def test_a_site_is_not_entered_by_a_closed_gate(self) -> None:
         city = GridCity.grid(3, 1).wall(210, 40, 290, 60).gate(280, 40)
         base = block(homes=[point(0, 0)], sites=[box(220, -50, 280, 40)], city=city)
