@@ -85,7 +85,7 @@ def machine(tmp_path: Path) -> Machine:
     (clone / "maps" / "web").mkdir(parents=True)
     (clone / "maps" / "web" / "main.ts").write_text("1", encoding="utf-8")
     programs.mkdir()
-    for name in ("requirements.lock", "requirements-dev.lock", "pyproject.toml"):
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock", "pyproject.toml"):
         (clone / name).write_text(name, encoding="utf-8")
     shutil.copy(ROOT / "onemap", clone / "onemap")
     for name in BASICS:
@@ -157,7 +157,13 @@ def test_the_second_start_runs_nothing_but_the_command(machine: Machine) -> None
 
 
 @pytest.mark.parametrize(
-    ("changed", "packages"), [("requirements.lock", True), ("pyproject.toml", True), ("maps/web/main.ts", False)]
+    ("changed", "packages"),
+    [
+        ("requirements.lock", True),
+        ("requirements-bench.lock", True),
+        ("pyproject.toml", True),
+        ("maps/web/main.ts", False),
+    ],
 )
 def test_a_change_is_installed_once(machine: Machine, changed: str, packages: bool) -> None:
     machine.put_python()
@@ -184,6 +190,39 @@ def test_the_tests_need_more_and_runtime_is_part_of_it(machine: Machine) -> None
         assert calls[-1] == "venv-python -m tests.house -k reach"
         machine.run("layers")
         assert machine.calls() == ["installed-onemap layers"]
+
+
+def test_the_benchmarks_need_the_tests_and_their_peers(machine: Machine) -> None:
+    machine.put_python()
+    machine.run("bench", "--json", "nearest")
+    calls = [call for call in machine.calls() if call.startswith("venv-python")]
+    locks = [call.rsplit("/", 1)[1] for call in calls if "--require-hashes" in call]
+    assert locks == ["requirements-dev.lock", "requirements-bench.lock"]
+    assert calls[-1] == "venv-python -m tests.bench --json nearest"
+    machine.run("bench")
+    assert machine.calls()[1:] == ["venv-python -m tests.bench"]
+    machine.run("layers")
+    assert machine.calls() == ["installed-onemap layers"]
+
+
+def test_a_peer_that_cannot_be_installed_is_left_out(machine: Machine) -> None:
+    machine.put_python()
+    pins = "numpy==2.0 \\\n    --hash=sha256:1\npandana==0.8 ; python_version < '3.12' \\\n    --hash=sha256:2\n"
+    (machine.clone / "requirements-bench.lock").write_text(pins, encoding="utf-8")
+    extra = 'bench = [\n  "igraph>=1.0",\n  "pandana>=0.8",\n]\n'
+    (machine.clone / "pyproject.toml").write_text(extra, encoding="utf-8")
+    python = machine.programs.parent / "parts" / "venv-python"
+    refuse = 'case "$*" in *requirements-bench.lock | *" pandana") exit 1 ;; esac\n'
+    lines = python.read_text(encoding="utf-8").split("\n", 2)
+    python.write_text("\n".join([*lines[:2], refuse + lines[2]]), encoding="utf-8")
+    done = machine.run("bench")
+    assert done.returncode == 0, done.stderr
+    assert "pandana cannot be installed here; it is left out" in done.stderr
+    assert "igraph cannot" not in done.stderr
+    calls = [call for call in machine.calls() if "-c /" in call]
+    assert [call.rsplit(" ", 1)[1] for call in calls] == ["igraph", "pandana"]
+    machine.run("bench")
+    assert machine.calls()[1:] == ["venv-python -m tests.bench"]
 
 
 def test_an_interrupted_installation_is_taken_up_again(machine: Machine) -> None:

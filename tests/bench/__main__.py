@@ -22,6 +22,7 @@ from layers.settings import Settings
 
 NAMES = ("nearest", "catchments", "isochrone", "full-run", "rerun", "what-if", "load", "link")
 SIZES = ("real", "S", "M", "L", "million")
+ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 600
 """Longest time for all comparisons of one name and size."""
 

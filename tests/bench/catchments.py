@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse.csgraph import dijkstra
 
+from geo.catchments import find_catchments
 from geo.link import Entrances
 from tests.bench.ground import BOUND_MS, BOUND_S, SEED
 from tests.bench.measure import Agreement, Case, Pair, Skip
@@ -58,7 +59,6 @@ def choose_nodes(ground: Ground) -> Int32Array:
 
 def find_ours(ground: Ground, nodes: Int32Array) -> Callable[[int], Any]:
     """Return our side: sparse rows, one a facility."""
-    find_catchments = need("geo.catchments").find_catchments
     rows = np.arange(nodes.shape[0], dtype=np.int32)
     entrances = Entrances(rows.astype(np.int64), ground.take_nodes(nodes))
     homes = ground.node_homes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,8 +50,8 @@ def choose(ground: Ground) -> tuple[Any, ObjectArray, Ways, ObjectArray]:
     ways = Ways(network, open_edge, Barriers(np.empty(0, dtype=object)), MAX_LINK_M)
     buildings = ground.study.buildings
     start = np.asarray(buildings.start, dtype=object)[outside]
-    places = getattr(buildings, "places", None)
-    fast = start if places is None or not hasattr(places, "take") else places.take(np.flatnonzero(outside))
+    takes_places = "Places" in str(inspect.signature(link_points))
+    fast = buildings.places.take(np.flatnonzero(outside)) if takes_places else start
     return fast, start, ways, network.edge_line[open_edge]
 
 

@@ -53,7 +53,6 @@ class Loader:
             query = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> 'alembic_version'"
             tables = [sql.Identifier(SCHEMA, name) for (name,) in connection.execute(query, (SCHEMA,))]
             connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(tables)))
-            connection.execute("CHECKPOINT")
 
     def load(self, _turn: int) -> Any:
         """Load the file."""

@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     from tests.bench.ground import Ground
 
 EDGES = "SELECT id, source, target, cost, -1.0::float8 AS reverse_cost FROM bench_edge"
-NEAREST: LiteralString = (
-    "SELECT node, agg_cost FROM pgr_drivingDistance(%(edges)s, %(nodes)s::bigint[], %(bound)s::float8, "
-    "directed => true, equicost => true)"
+QUERY: LiteralString = (
+    "SELECT * FROM pgr_drivingDistance(%(edges)s, %(nodes)s::bigint[], %(bound)s::float8, "
+    "directed => true, equicost => %(equicost)s)"
 )
-BALLS: LiteralString = (
-    "SELECT start_vid, node, agg_cost FROM pgr_drivingDistance(%(edges)s, %(nodes)s::bigint[], %(bound)s::float8, "
-    "directed => true, equicost => false)"
-)
+START = ("from_v", "start_vid")
+"""What pgRouting calls the facility a row belongs to: before and since 3.6."""
 
 
 def make_edge_table(ground: Ground) -> None:
@@ -73,9 +71,8 @@ def fetch_routing(ground: Ground, nodes: Int32Array, *, seconds: int) -> FloatAr
         It takes longer than so many seconds.
     """
     found = np.full(ground.graph.node_count, np.inf)
-    answer = _ask(ground, NEAREST, nodes, seconds)
-    at = answer[:, 0].astype(np.int64)
-    found[at] = np.minimum(found[at], answer[:, 1] * 1000)
+    _, node, ms = _ask(ground, nodes, seconds, equicost=True)
+    found[node] = np.minimum(found[node], ms)
     return found
 
 
@@ -87,17 +84,20 @@ def fetch_balls(ground: Ground, nodes: Int32Array, *, seconds: int) -> tuple[Int
     Skip
         It takes longer than so many seconds.
     """
-    answer = _ask(ground, BALLS, nodes, seconds)
-    return answer[:, 0].astype(np.int64), answer[:, 1].astype(np.int64), answer[:, 2] * 1000
+    return _ask(ground, nodes, seconds, equicost=False)
 
 
-def _ask(ground: Ground, query: LiteralString, nodes: Int32Array, seconds: int) -> FloatArray:
+def _ask(ground: Ground, nodes: Int32Array, seconds: int, *, equicost: bool) -> tuple[IntArray, IntArray, FloatArray]:
     assert ground.store is not None
-    parameters = {"edges": EDGES, "nodes": nodes.tolist(), "bound": float(BOUND_S)}
+    parameters = {"edges": EDGES, "nodes": nodes.tolist(), "bound": float(BOUND_S), "equicost": equicost}
     with ground.store.connect() as connection, connection.cursor(binary=True) as cursor:
         connection.execute(f"SET statement_timeout = '{seconds}s'")
         try:
-            rows = cursor.execute(query, parameters).fetchall()
+            rows = cursor.execute(QUERY, parameters).fetchall()
         except psycopg.errors.QueryCanceled as error:
             raise Skip(f"pgRouting took over {seconds} s for {nodes.shape[0]} facilities") from error
-    return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+        names = [column.name for column in cursor.description or ()]
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    start = next(name for name in START if name in names)
+    found = [table[:, names.index(name)] for name in (start, "node", "agg_cost")]
+    return found[0].astype(np.int64), found[1].astype(np.int64), found[2] * 1000

@@ -14,9 +14,10 @@ from sqlalchemy import text
 
 from geo.reach import seed_sites
 from geo.walls import OUTSIDE
-from layers.run import BOUND_FACTOR, choose_types, compute_run, run_gaps
+from layers.run import compute_run, run_gaps
+from layers.run_plan import prepare_run
 from layers.run_result import GapRequest
-from layers.study import load_study, load_tread
+from layers.study import load_study
 from layers.tables import SCHEMA
 from tests.bench.ground import TYPES, split_labels
 from tests.bench.measure import Agreement, Case, Pair, Skip
@@ -95,17 +96,18 @@ class Runner:
         with self.store.engine.connect() as connection:
             study = load_study(connection, self.settings)
             result = compute_run(connection, study, self.request)
-            tread = load_tread(connection, study, study.profiles["adult"])
-            chosen = choose_types(study, self.request)
-        home = np.flatnonzero(tread.homes.zone == OUTSIDE)
+            plan = prepare_run(connection, study, self.request)
+        (part,) = plan.parts
+        walk, homes, entrances = part.tread.walk, part.tread.homes, part.tread.entrances
+        home = np.flatnonzero(homes.zone == OUTSIDE)
         wrong = 0
-        for number, (kind, limit) in enumerate(chosen):
-            seeds = seed_sites(tread.walk, tread.entrances, study.sites.rows_of(kind.code, study.pack))
-            label = find_reach_slowly(tread.walk, tread.homes, tread.entrances, seeds, limit * BOUND_FACTOR * 1000)
+        for number in part.numbers:
+            seeds = seed_sites(walk, entrances, plan.site_rows[number])
+            label = find_reach_slowly(walk, homes, entrances, seeds, plan.bounds_s[number] * 1000)
             ms, facility = split_labels(label)
-            mine = (result.reach_ms[:, number], result.facility[:, number])
-            wrong += int(((mine[0][home] != ms[home]) | (mine[1][home] != facility[home])).sum())
-        return Agreement(wrong, home.shape[0] * len(chosen), None, RULE)
+            mine, theirs = result.reach_ms[home, number], result.facility[home, number]
+            wrong += int(((mine != ms[home]) | (theirs != facility[home])).sum())
+        return Agreement(wrong, home.shape[0] * len(part.numbers), None, RULE)
 
 
 def choose_codes(store: Store) -> tuple[str, ...]:

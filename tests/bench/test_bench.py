@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -190,6 +192,21 @@ def test_a_group_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "false")
     (line,) = program.measure("nearest", "grid", 1, 1.0)
     assert "the process ended with 1" in line["failed"]
+
+
+def test_the_peers_are_locked_beside_what_the_tests_need() -> None:
+    root = program.ROOT
+    extras = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    pins = {}
+    for name in ("dev", "bench"):
+        text = (root / f"requirements-{name}.lock").read_text(encoding="utf-8")
+        assert "://" not in text
+        entries = re.split(r"\n(?=\S)", text.strip())
+        assert all("--hash=sha256:" in entry for entry in entries)
+        pins[name] = {entry.split(" ", 1)[0] for entry in entries}
+    assert pins["dev"] <= pins["bench"]
+    peers = {re.split(r"[<>=]", peer)[0] for peer in extras["bench"]}
+    assert peers <= {pin.split("==")[0] for pin in pins["bench"]}
 
 
 def test_without_real_data_the_sample_city_stands_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
-from layers.run import BOUND_FACTOR, choose_types, compute_run
+from geo.edits import Edit, Facilities, FacilityAdded, StreetClosed
+from geo.reach import find_reach, prepare_walk
+from geo.whatif import Base, Column, Figures, Step, WhatIf, run_in_full
+from layers.run import find_radii
+from layers.run_plan import prepare_run
 from layers.run_result import GapRequest
 from layers.scenario_town import TownSource
 from tests.bench.ground import SEED
 from tests.bench.measure import Agreement, Case, Pair, Skip
-from tests.bench.peers import need
 from tests.bench.runs import choose_codes
 
 if TYPE_CHECKING:
@@ -41,9 +44,8 @@ def list_cases(size: str, open_ground: Callable[[], Ground]) -> list[Case]:
 class Desk:
     """A base run and the engine that edits it."""
 
-    base: Any
-    engine: Any
-    is_linked: Any
+    base: Base
+    engine: WhatIf
 
 
 def open_desk(ground: Ground) -> Desk:
@@ -52,81 +54,87 @@ def open_desk(ground: Ground) -> Desk:
     Raises
     ------
     Skip
-        The ground has no store, or there is no engine for edits.
+        The ground has no store.
     """
     if ground.store is None or ground.study is None:
         raise Skip("no database on an invented grid")
-    edits, whatif = need("geo.edits"), need("geo.whatif")
     study, store = ground.study, ground.store
     request = GapRequest(types=choose_codes(store))
     with store.engine.connect() as connection:
-        result = compute_run(connection, study, request)
-        chosen = choose_types(study, request)
-    serves = tuple(study.sites.rows_of(kind.code, study.pack) for kind, _ in chosen)
-    columns = tuple(
-        whatif.Column(
-            bound_s=limit * BOUND_FACTOR,
-            limit_s=limit,
-            reach_ms=result.reach_ms[:, number],
-            facility=result.facility[:, number],
-            radius_mm=result.radius_mm[:, number],
-        )
-        for number, (_, limit) in enumerate(chosen)
+        plan = prepare_run(connection, study, request)
+    (part,) = plan.parts
+    sites, scape, tread = study.sites, study.streetscape, part.tread
+    # on level ground, so that streets may be edited too: the few crossings that cost time do not change the work
+    walk = prepare_walk(scape.network, tread.walk.profile)
+    reaches = find_reach(
+        walk, tread.homes, tread.entrances, facilities=plan.site_rows, bounds_s=[float(one) for one in plan.bounds_s]
     )
-    base = whatif.Base(
+    radius = find_radii(study, plan)
+    base = Base(
         town=TownSource(store.engine, study),
-        walls=study.streetscape.walls,
-        barriers=study.streetscape.barriers,
-        walk=ground.walk,
-        home=getattr(study.buildings, "places", None) or study.buildings.start,
-        homes=ground.homes,
-        facilities=edits.Facilities(
-            geometry=study.sites.geometry, zone=study.sites.zone, capacity=study.sites.capacity, serves=serves
+        walls=scape.walls,
+        barriers=scape.barriers,
+        walk=walk,
+        home=study.buildings.start,
+        homes=tread.homes,
+        facilities=Facilities(
+            geometry=sites.geometry, zone=sites.zone, capacity=sites.capacity, serves=tuple(plan.site_rows)
         ),
-        entrances=ground.entrances,
-        columns=columns,
+        entrances=tread.entrances,
+        columns=tuple(
+            Column(
+                bound_s=plan.bounds_s[number],
+                limit_s=judged.limit_s,
+                reach_ms=reach.reach_ms,
+                facility=reach.facility,
+                radius_mm=radius[judged.kind.code],
+            )
+            for number, (judged, reach) in enumerate(zip(plan.judged, reaches, strict=True))
+        ),
+        gate_point=scape.gate_point,
         max_link_m=study.settings.link_max_m,
         outline_reach_m=study.settings.entrance_within_m,
     )
-    return Desk(base, whatif.WhatIf(base), ground.homes.links.is_linked)
+    return Desk(base, WhatIf(base))
 
 
-def add(ground: Ground, turn: int) -> Any:
+def add(ground: Ground, turn: int) -> Edit:
     """Return another facility of a type at another building every turn."""
     assert ground.study is not None
     start = ground.study.buildings.start
     at = int(np.random.default_rng(SEED + turn).integers(start.shape[0]))
-    return need("geo.edits").FacilityAdded(geometry=shapely.centroid(start[at]), serves=(turn % 20,))
+    return FacilityAdded(geometry=shapely.centroid(start[at]), serves=(turn % 20,))
 
 
-def close(ground: Ground, turn: int) -> Any:
+def close(ground: Ground, turn: int) -> Edit:
     """Return another street closed every turn."""
     streets = np.unique(ground.walk.network.edge_street)
     streets = streets[streets > 0]
     at = int(np.random.default_rng(SEED + turn).integers(streets.shape[0]))
-    return need("geo.edits").StreetClosed(street_id=int(streets[at]))
+    return StreetClosed(street_id=int(streets[at]))
 
 
-def count_wrong(desk: Desk, step: Any, full: list[Any]) -> tuple[int, int]:
-    """Return how many figures differ from those of a full run, and how many there are."""
+def count_wrong(desk: Desk, step: Step, full: list[Figures]) -> tuple[int, int]:
+    """Return how many buildings of how many differ in any figure from a full run, over all types."""
     wrong = compared = 0
-    for number, (column, wanted) in enumerate(zip(desk.base.columns, full, strict=True)):
-        found = step.answer.apply_to(column, desk.is_linked, number)
-        wrong += int(np.any([mine != theirs for mine, theirs in zip(found, wanted, strict=True)], axis=0).sum())
-        compared += column.reach_ms.shape[0]
+    for number, wanted in enumerate(full):
+        found = step.answer.apply_to(desk.base, number)
+        differs = (found.reach_ms != wanted.reach_ms) | (found.facility != wanted.facility)
+        differs |= (found.radius_mm != wanted.radius_mm) | (found.is_linked != wanted.is_linked)
+        wrong += int(differs.sum())
+        compared += differs.shape[0]
     return wrong, compared
 
 
-def on_budget(ground: Ground, make: Callable[[Ground, int], Any], budget_s: float) -> Pair:
+def on_budget(ground: Ground, make: Callable[[Ground, int], Edit], budget_s: float) -> Pair:
     """Return one edit a turn beside a budget."""
     desk = open_desk(ground)
-    whatif = need("geo.whatif")
     todo = [make(ground, turn) for turn in range(TURNS + 1)]
     # the first street edit reads the streets; the next ones are what a planner waits for
     desk.engine.run([make(ground, TURNS + 1)])
 
-    def check(step: Any, _peer: None) -> Agreement:
-        return Agreement(*count_wrong(desk, step, whatif.run_in_full(desk.base, [todo[0]])), None, RULE)
+    def check(step: Step, _peer: None) -> Agreement:
+        return Agreement(*count_wrong(desk, step, run_in_full(desk.base, [todo[0]])), None, RULE)
 
     return Pair(
         lambda turn: desk.engine.run([todo[turn]]),
@@ -137,18 +145,17 @@ def on_budget(ground: Ground, make: Callable[[Ground, int], Any], budget_s: floa
     )
 
 
-def against_full(ground: Ground, make: Callable[[Ground, int], Any]) -> Pair:
+def against_full(ground: Ground, make: Callable[[Ground, int], Edit]) -> Pair:
     """Return one edit a turn beside a full run on the edited data."""
     desk = open_desk(ground)
-    whatif = need("geo.whatif")
     todo = [make(ground, turn) for turn in range(FULL_TURNS + 1)]
 
-    def check(step: Any, full: list[Any]) -> Agreement:
+    def check(step: Step, full: list[Figures]) -> Agreement:
         return Agreement(*count_wrong(desk, step, full), None, RULE)
 
     return Pair(
         lambda turn: desk.engine.run([todo[turn]]),
-        lambda turn: whatif.run_in_full(desk.base, [todo[turn]]),
+        lambda turn: run_in_full(desk.base, [todo[turn]]),
         check,
         timed="one edit in the engine; peer: everything computed anew on the edited data",
         turns=FULL_TURNS,
