@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from api import problems, schemas
 from api.cli.main import read_version
 from api.deps import Services, collect_parameters, refuse_unknown_parameters
+from api.follower import Follower
 from api.headers import SecurityHeaders
 from api.job_runner import JobRunner
 from api.middleware import HeadAsGet, RefuseOtherHosts, RefuseOtherSites, StopWhenGone
@@ -122,12 +124,16 @@ def _make_lifespan(settings: Settings, executor: Callable[[], Executor], *, warm
             parameters=collect_parameters(app.openapi()),
             **pools,
         )
+        watching = asyncio.create_task(Follower(pools["writer"], runner).watch())
         try:
             await _take_on_waiting(runner)
             if warm:
                 app.state.services.studies.start_warming()
             yield
         finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
             runner.close()
             for pool in pools.values():
                 await pool.dispose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ BUG = {
 
 def do_gap_run(engine: Engine, settings: Settings, request: dict[str, Any], progress: Any) -> dict[str, Any]:
     """Compute and store one gap run and return its id and totals."""
+    from layers.follow import set_following
     from layers.run import run_gaps
     from layers.run_result import GapRequest
 
@@ -40,10 +42,20 @@ def do_gap_run(engine: Engine, settings: Settings, request: dict[str, Any], prog
         name=request["name"],
     )
     summary = run_gaps(engine, settings, asked, progress)
+    if request.get("follow"):
+        with engine.begin() as connection:
+            set_following(connection, summary.id, follows=True)
     return {"run_id": summary.id, "duration_s": summary.duration_s, "counts": summary.counts}
 
 
-WORKS: dict[str, Callable[..., dict[str, Any]]] = {"gap-run": do_gap_run}
+def do_follow_run(engine: Engine, settings: Settings, request: dict[str, Any], progress: Any) -> dict[str, Any]:
+    """Bring one run up to date with the layers and return what that took."""
+    from layers.follow import follow_run
+
+    return asdict(follow_run(engine, settings, request["run"], progress=progress))
+
+
+WORKS: dict[str, Callable[..., dict[str, Any]]] = {"gap-run": do_gap_run, "follow-run": do_follow_run}
 
 
 class JobRunner:

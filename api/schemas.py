@@ -148,6 +148,7 @@ class RunBrief(Answer):
     name: str | None
     created_at: datetime
     state: str
+    follows: bool
     request: dict[str, Any]
     profiles: list[str]
     types: list[str]
@@ -415,6 +416,7 @@ class RunOrder(BaseModel):
     profiles: list[Text] = Field(default_factory=lambda: ["adult"], min_length=1, max_length=10)
     area: Text | None = None
     name: Text | None = None
+    follow: bool = Field(default=False, description="Bring the run up to date after changes of the layers")
 
 
 class Job(Answer):

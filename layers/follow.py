@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
+from layers import tables
 from layers.follow_changes import Changes, find_changes
 from layers.follow_compute import Carried
+from layers.jobs import OPEN_STATES, create_job
 from layers.query.runs import fetch_run
 from layers.query.scenarios import find_changed_layers
 from layers.replay import read_request
@@ -30,6 +32,7 @@ from layers.study import load_study
 from layers.tables import run
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Engine, Row
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from layers.run_result import RunResult
     from layers.settings import Settings
     from layers.study import Study
+
+JOB_KIND = "follow-run"
 
 How = Literal["current", "touched", "full"]
 
@@ -87,6 +92,31 @@ def find_behind(connection: Connection) -> list[int]:
     """Return the runs that follow and whose layers have changed since, oldest first."""
     rows = connection.execute(select(run.c.id, run.c.versions).where(run.c.follows).order_by(run.c.id))
     return [row.id for row in rows if find_changed_layers(connection, row.versions)]
+
+
+def order_following(connection: Connection, run_id: int) -> tuple[uuid.UUID, bool]:
+    """Return the job that brings a run up to date, and whether it is new: one that waits or runs is not doubled.
+
+    Parameters
+    ----------
+    connection
+        An open connection that may write; its transaction is the caller's.
+    run_id
+        Which run.
+
+    Raises
+    ------
+    Conflict
+        Too many jobs wait already.
+    """
+    # two servers that see the same change must not both order
+    connection.execute(select(func.pg_advisory_xact_lock(LOCK_CLASS, 0)))
+    job = tables.job.c
+    mine = (job.kind == JOB_KIND, job.state.in_(OPEN_STATES), job.request["run"].astext == str(run_id))
+    known = connection.execute(select(job.id).where(*mine).limit(1)).scalar()
+    if known is not None:
+        return known, False
+    return create_job(connection, kind=JOB_KIND, request={"run": str(run_id)}), True
 
 
 def follow_run(

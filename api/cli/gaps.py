@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from api.cli.context import json_option, open_engine, pass_settings, print_json, say
+from api.cli.follow import follow_command
 from api.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def gaps() -> None:
 @click.option("--area", metavar="CODE", help="Judge only the buildings of this area.")
 @click.option("--name", metavar="TEXT", help="A name to find the run by.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also export the buildings to this file.")
+@click.option("--follow", is_flag=True, help="Bring the run up to date after changes (`onemap gaps follow`).")
 @click.option(
     "--dask", metavar="ADDRESS", help="Compute parts on a Dask cluster: local, local:N or tcp://scheduler:8786."
 )
@@ -68,6 +70,7 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
     environment.
     """
     from layers.export import check_format
+    from layers.follow import set_following
     from layers.query.exports import export_run
     from layers.run_result import DEFAULT_PROFILE, GapRequest
 
@@ -83,6 +86,9 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
     with open_engine(settings) as engine:
         with show_progress("Gap run") as progress:
             summary = _compute(engine, settings, request, progress, dask=asked["dask"], parts=asked["parts"])
+        if asked["follow"]:
+            with engine.begin() as connection:
+                set_following(connection, summary.id, follows=True)
         if out is not None:
             with engine.connect() as connection:
                 rows = export_run(connection, summary.id, what="buildings", path=out)
@@ -256,5 +262,7 @@ def replay_command(settings: Settings, run: str, *, as_json: bool) -> int:
             click.echo(f"  {name}: {before} then, {now} now")
     return 0 if found.is_same else 2
 
+
+gaps.add_command(follow_command)
 
 commands: list[click.Command] = [gaps]

@@ -15,6 +15,7 @@ from api.routes.jobs import describe_job
 from geo.errors import NotFound, RequestError
 from layers import tiles
 from layers.catalog import read_profiles
+from layers.follow import JOB_KIND, order_following, set_following
 from layers.jobs import create_job, fetch_job
 from layers.query.exports import LAYOUTS, with_area_geometry
 from layers.query.results import (
@@ -82,7 +83,8 @@ def _columns_of(conn: Connection, run_ids: list[int]) -> dict[int, list[Any]]:
 def _describe_run(row: Row[Any], columns: list[Any]) -> dict[str, Any]:
     counts = {name: value for name, value in row.counts.items() if isinstance(value, int | float)}
     return {
-        **{name: getattr(row, name) for name in ("id", "name", "created_at", "state", "request", "versions")},
+        **{name: getattr(row, name) for name in ("id", "name", "created_at", "state", "follows")},
+        **{name: getattr(row, name) for name in ("request", "versions")},
         "profiles": list(dict.fromkeys(column.profile for column in columns)),
         "types": list(dict.fromkeys(column.type for column in columns)),
         "pack_version": row.pack_version,
@@ -115,6 +117,41 @@ async def order_run(
     return {"job": describe_job(row)}
 
 
+@router.post(
+    "/gaps/runs/{run}/follow",
+    response_model=schemas.JobAnswer,
+    status_code=202,
+    responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}},
+)
+async def follow_run(run: RunPath, response: Response, services: ServicesDep) -> dict[str, Any]:
+    """Bring a run up to date now, and again after every change of the layers it was made from."""
+
+    def work(conn: Connection) -> tuple[Row[Any], bool]:
+        found = fetch_run(conn, run)
+        set_following(conn, found.id, follows=True)
+        job_id, is_new = order_following(conn, found.id)
+        return fetch_job(conn, job_id), is_new
+
+    async with services.writer.begin() as connection:
+        row, is_new = await connection.run_sync(work)
+    if is_new:
+        services.jobs.submit(row.id, JOB_KIND)
+    response.headers["Location"] = f"/jobs/{row.id}"
+    return {"job": describe_job(row)}
+
+
+@router.delete("/gaps/runs/{run}/follow", status_code=204)
+async def leave_run(run: RunPath, services: ServicesDep) -> Response:
+    """Leave a run as it is from now on."""
+
+    def work(conn: Connection) -> None:
+        set_following(conn, fetch_run(conn, run).id, follows=False)
+
+    async with services.writer.begin() as connection:
+        await connection.run_sync(work)
+    return Response(status_code=204)
+
+
 def _check_words(name: str, words: list[str], known: set[str]) -> None:
     """Raise for the first word that is none of those known.
 
@@ -134,7 +171,7 @@ async def get_run(run: RunPath, request: Request, response: Response, read: Read
 
     def work(conn: Connection) -> tuple[str, dict[str, Any] | None]:
         row = fetch_run(conn, run)
-        etag = tiles.etag_of("run", row.id, row.result_sha256, row.name)
+        etag = tiles.etag_of("run", row.id, row.result_sha256, row.name, row.follows)
         if is_known(request, etag):
             return etag, None
         columns = fetch_columns(conn, row.id)
