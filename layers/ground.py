@@ -46,6 +46,8 @@ _QUERY: Final = (
 _CROSSING_WAYS: Final = ("footway", "path", "cycleway")
 # what a way of its own must be for `crossing=…` to mean that it crosses and is not crossed
 _FOOT_CLASSES: Final = frozenset({"footway", "path", "cycleway", "pedestrian", "steps"})
+# as maps and as tables of yes and no write it
+_NO: Final = frozenset({"no", "false", "0", ""})
 # a quick look: most cities have neither, and then nothing is compiled
 _HAS_TAGS: Final = text(
     "SELECT EXISTS (SELECT 1 FROM onemap.street WHERE valid_to IS NULL AND (incline ~ '[0-9]' OR highway = 'crossing' "
@@ -137,7 +139,7 @@ def _climb_inclines(
 
 def _is_off_ground(streets: pd.DataFrame) -> BoolArray:
     """Return which streets run on bridges or in tunnels, shape (n,)."""
-    off = [streets[name].notna() & (streets[name] != "no") for name in ("bridge", "tunnel")]
+    off = [streets[name].notna() & ~streets[name].isin(_NO) for name in ("bridge", "tunnel")]
     return np.asarray(off[0] | off[1], dtype=bool)
 
 
@@ -152,7 +154,7 @@ def measure_crossings(streets: pd.DataFrame) -> IntArray:
     streets
         Columns source, source_id, highway, footway, path, cycleway, crossing, shape (n,).
     """
-    marked = streets["crossing"].notna() & (streets["crossing"] != "no")
+    marked = streets["crossing"].notna() & ~streets["crossing"].isin(_NO)
     on_foot = streets["highway"].isin(_FOOT_CLASSES) | streets["highway"].isna()
     crosses = (streets["highway"] == "crossing") | (marked & on_foot)
     for name in _CROSSING_WAYS:
