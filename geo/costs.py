@@ -158,23 +158,39 @@ def cost_edges(network: Network, profile: WalkProfile, ground: Ground | None = N
         cost = np.where(is_steps, slow, cost)
     closed = ~find_walkable(network, profile, ground)
     if ground is None:
-        forward = _finish(network, cost, closed)
+        forward = finish_costs(network, cost, closed)
         return forward, forward
     cost = cost + _cost_crossings(network.edge_mm, ground.crossing_mm, profile)
     return (
-        _finish(network, cost + _cost_climb(ground.up_ab_mm, profile), closed),
-        _finish(network, cost + _cost_climb(ground.up_ba_mm, profile), closed),
+        finish_costs(network, cost + _cost_climb(ground.up_ab_mm, profile), closed),
+        finish_costs(network, cost + _cost_climb(ground.up_ba_mm, profile), closed),
     )
 
 
-def _finish(network: Network, cost: IntArray, closed: BoolArray) -> UInt32Array:
+def finish_costs(network: Network, cost: IntArray, closed: BoolArray) -> UInt32Array:
+    """Return costs as the engine takes them, closed edges at NO_COST.
+
+    Parameters
+    ----------
+    network
+        The compiled network.
+    cost
+        Milliseconds of each edge, shape (edges,).
+    closed
+        Edges that may not be used, shape (edges,).
+
+    Raises
+    ------
+    DataError
+        An open edge has a length below 0, or takes longer than twelve days.
+    """
     # a cost cut short would make the parts of the edge too quick
     odd = np.flatnonzero(((cost > LONGEST_MS) | (cost < 0)) & ~closed)
     if odd.size:
         length_km = network.edge_mm[odd[0]] / 1e6
         raise DataError(
             f"costing streets: street {network.edge_street[odd[0]]} has a length of {length_km:g} km in one piece,"
-            " expected one that can be walked in twelve days",
+            " expected one that can be passed in twelve days",
             hint="check the datum the streets were loaded with",
         )
     return np.where(closed, NO_COST, cost).astype(np.uint32)

@@ -21,8 +21,9 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
+from geo.costs import finish_costs
 from geo.network import CONNECTOR
-from geo.units import LONGEST_MS, MS_PER_S, NO_COST
+from geo.units import MS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -263,6 +264,11 @@ def cost_driving(
         Edges that run the way their street's line was drawn, shape (edges,).
     gate_mm_s
         Speed through gates in millimetres per second.
+
+    Raises
+    ------
+    DataError
+        A street has a length below 0, or is so long that driving it takes longer than twelve days.
     """
     is_gate = (network.edge_flags & CONNECTOR) != 0
     row = np.searchsorted(roads.street_id, network.edge_street)
@@ -270,7 +276,5 @@ def cost_driving(
     speed = np.where(is_gate, gate_mm_s, roads.speed_mm_s[row])
     way = np.where(is_gate, 0, roads.one_way[row] * np.where(along, 1, -1))
     whole = np.maximum(speed, 1)
-    ms = np.minimum((network.edge_mm * MS_PER_S + whole // 2) // whole, LONGEST_MS)
-    forward = np.where((speed > 0) & (way >= 0), ms, NO_COST).astype(np.uint32)
-    backward = np.where((speed > 0) & (way <= 0), ms, NO_COST).astype(np.uint32)
-    return forward, backward
+    ms = (network.edge_mm * MS_PER_S + whole // 2) // whole
+    return finish_costs(network, ms, (speed == 0) | (way < 0)), finish_costs(network, ms, (speed == 0) | (way > 0))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 TURN_LAYER: Final = "turn-bans"
 EMERGENCY: Final = "emergency"
 
-ENGINE_FILES = ("driving.py", "driving_turns.py", "graph.py")
+ENGINE_FILES = ("driving.py", "driving_turns.py", "graph.py", "costs.py")
 """Modules of geo whose change makes compiled drives stale."""
 
 # what the way says beyond the columns of its layer stands among the properties, as the file gave it

@@ -21,6 +21,7 @@ from geo.driving import (
     parse_limit,
     to_mm_s,
 )
+from geo.errors import DataError
 from geo.units import NO_COST
 from tests.gridcity import GridCity, objects
 
@@ -174,3 +175,13 @@ def test_costs_are_whole_milliseconds_and_closed_streets_cost_no_price() -> None
     assert forward.tolist() == [10_000, NO_COST, NO_COST]
     assert backward.tolist() == [10_000, NO_COST, 33_333]
     assert forward.dtype == np.uint32
+
+
+@pytest.mark.parametrize("length_mm", [-1, 2**40])
+def test_lengths_no_street_has_are_refused(length_mm: int) -> None:
+    network = GridCity().street((0, 0), (100, 0)).network()
+    network.edge_mm[0] = length_mm
+    open_road = Roads(np.ones(1, dtype=np.int64), np.array([1_000]), np.zeros(1, dtype=np.int8))
+    with pytest.raises(DataError, match="street 1 has a length") as fault:
+        cost_driving(network, open_road, along=np.ones(1, dtype=bool), gate_mm_s=1)
+    assert fault.value.hint
