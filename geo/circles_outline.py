@@ -18,8 +18,9 @@ MIN_WIDTH_M, MAX_WIDTH_M = 10.0, 300.0
 """A narrower band would fall through the raster, a wider one says nothing about ways."""
 
 CELLS_PER_WIDTH = 3
+CELLS_PER_WIDTH_AT_LEAST = 1.5
 MIN_CELL_M, MAX_CELL_M = 4, 10
-"""Raster step of the outline, whole metres; reach itself is exact."""
+"""Raster step of the outline, whole metres; reach itself is exact. Large circles take up to twice that and more."""
 
 TOLERANCE_CELLS = 0.25
 """Simplifying moves the outline by at most this share of a cell."""
@@ -123,10 +124,10 @@ def draw_parts(parts: Parts, *, limits: int, width_m: float = WIDTH_M) -> Object
     RequestError
         The width is out of range, or the parts cover more ground than one picture holds.
     """
-    cell_mm = check_width(width_m)
+    least_mm = check_width(width_m)
     if parts.segment.shape[0] == 0:
         return np.array([shapely.MultiPolygon()] * limits, dtype=object)
-    corner, columns, rows = _frame(parts.segment, width_m, cell_mm, limits)
+    cell_mm, corner, columns, rows = _frame(parts.segment, width_m, least_mm, limits)
     cell_m = cell_mm / MM_PER_M
     far_m = width_m + 1.01 * cell_m
     field = np.full((limits, rows, columns), np.float32((width_m + 2 * cell_m) ** 2), dtype=np.float32)
@@ -137,21 +138,24 @@ def draw_parts(parts: Parts, *, limits: int, width_m: float = WIDTH_M) -> Object
     return _to_polygons(rings, limits, corner * cell_mm)
 
 
-def _frame(segment: FloatArray, width_m: float, cell_mm: int, limits: int) -> tuple[IntArray, int, int]:
-    """Return number of the first corner of the raster in the CRS, and how many columns and rows it has."""
-    cell_m = cell_mm / MM_PER_M
+def _frame(segment: FloatArray, width_m: float, least_mm: int, limits: int) -> tuple[int, IntArray, int, int]:
+    """Return the cell of the raster, the number of its first corner in the CRS, its columns and its rows."""
     ends = segment.reshape(-1, 2)
-    margin = width_m + 2 * cell_m
-    # numbered from the origin of the CRS: what else is drawn does not move the raster
-    first = np.floor((ends.min(axis=0) - margin) / cell_m)
-    size = np.ceil((ends.max(axis=0) + margin) / cell_m) - first + 1
-    if not np.isfinite(size).all() or float(size.prod()) * limits > MAX_CELLS:
-        raise RequestError(
-            f"drawing a circle: it would cover {size[0] * cell_m / 1000:.0f} × {size[1] * cell_m / 1000:.0f} km",
-            hint="ask for fewer minutes, or for a greater width",
-            parameter="minutes",
-        )
-    return first.astype(np.int64), int(size[0]), int(size[1])
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    # what is driven to may need coarse cells, but still two to the width
+    for cell_mm in (least_mm, int(width_m / CELLS_PER_WIDTH_AT_LEAST) * MM_PER_M):
+        cell_m = cell_mm / MM_PER_M
+        margin = width_m + 2 * cell_m
+        # numbered from the origin of the CRS: what else is drawn does not move the raster
+        first = np.floor((low - margin) / cell_m)
+        size = np.ceil((high + margin) / cell_m) - first + 1
+        if float(size.prod()) * limits <= MAX_CELLS:
+            return cell_mm, first.astype(np.int64), int(size[0]), int(size[1])
+    raise RequestError(
+        f"drawing a circle: it would cover {size[0] * cell_m / 1000:.0f} × {size[1] * cell_m / 1000:.0f} km",
+        hint="ask for fewer minutes, or for a greater width",
+        parameter="minutes",
+    )
 
 
 def _trace(field: circles_raster.Field, level: float, cell_mm: int) -> _Contours:

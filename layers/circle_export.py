@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import shapely
 
 from geo.circles import Place
@@ -78,11 +79,12 @@ def _draw(
 ) -> Iterator[dict[str, Any]]:
     for number, column in enumerate(columns):
         tread = load_tread(connection, study, study.profiles[column.profile])
+        links = tread.entrances.links
         for row in study.sites.rows_of(column.type, study.pack).tolist():
-            mine = tread.entrances.facility == row
-            links = tread.entrances.links
+            # entrances stand in the order of their facilities
+            mine = slice(*np.searchsorted(tread.entrances.facility, [row, row + 1]).tolist())
             buildings, people, polygon = 0, 0, None
-            if mine.any():
+            if mine.start < mine.stop:
                 place = Place(Links(links.edge[mine], links.place_mm[mine], links.off_mm[mine]), study.sites.zone[row])
                 minutes = [column.limit_s / 60]
                 (area,) = draw_place(study, tread, place, minutes=minutes)

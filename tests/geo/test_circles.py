@@ -165,9 +165,18 @@ def test_a_width_out_of_range_is_refused(width_m: float) -> None:
         circle_at(GridCity.grid(1, 1), 50, 0, width_m=width_m)
 
 
+def test_large_circles_take_a_coarser_raster() -> None:
+    # 30 km either way: 6,000 cells of 10 m, squared and for three limits, would be too many
+    middle = (28_000, 9_000)
+    city = GridCity().street((0, 0), middle).street(middle, (56_000, 18_000)).street(middle, (19_000, 37_000))
+    _, (_, _, large) = circle_at(city, *middle, bound_s=30_000)
+    assert large.is_valid
+    assert large.area == pytest.approx(2 * 29_411 * 60 + 29_411 * 60, rel=0.02)
+
+
 def test_more_ground_than_one_picture_holds_is_refused() -> None:
-    with pytest.raises(RequestError, match="40 × 40 km") as caught:
-        circle_at(GridCity.grid(2, 2, spacing_m=20_000), 20_000, 20_000, bound_s=80_000)
+    with pytest.raises(RequestError, match="100 × 100 km") as caught:
+        circle_at(GridCity.grid(2, 2, spacing_m=50_000), 50_000, 50_000, bound_s=80_000)
     assert caught.value.parameter == "minutes"
 
 

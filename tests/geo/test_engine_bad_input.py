@@ -110,13 +110,13 @@ def test_a_day_is_searched_in_full() -> None:
 
 
 def test_a_day_of_walking_is_too_much_for_a_picture() -> None:
-    city = GridCity.grid(2, 2, spacing_m=30_000)
+    city = GridCity.grid(2, 2, spacing_m=45_000)
     network = city.network()
     walk, homes = prepare_walk(network, PAPER), city.link([], network)
-    place = find_place(point(30_000, 30_000), OUTSIDE, near=index_ways(city.ways(network)))
+    place = find_place(point(45_000, 45_000), OUTSIDE, near=index_ways(city.ways(network)))
     doors = Entrances(np.empty(0, dtype=np.int64), homes.links)
     circle = find_circle(survey(walk, homes, doors), place=place, bound_s=DAY_S)
-    with pytest.raises(RequestError, match="60 × 60 km"):
+    with pytest.raises(RequestError, match="90 × 90 km"):
         draw_circles(circle, limits_s=[DAY_S])
 
 
