@@ -9,11 +9,14 @@ import numpy as np
 
 from geo import search
 from geo.buckets import choose_width, search_buckets
+from geo.lanes import LANES, Lane, LaneArray, read_all, read_lane, search_all
 from geo.search import NONE
 from geo.sweeps import Words, search_sweeps
 from geo.units import Int32Array, IntArray
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from geo.reach import Seeds, Walk
 
 _NO_NODES = np.empty(0, dtype=np.int32)
@@ -48,6 +51,8 @@ class Desk:
     _chain: tuple[Int32Array, Int32Array] = (_NO_NODES, _NO_NODES)
     _heap: tuple[IntArray, Int32Array] = (np.empty(0, dtype=np.int64), _NO_NODES)
 
+    _lanes: LaneArray = field(default_factory=lambda: np.empty((0, LANES), dtype=np.uint32))
+
     @classmethod
     def make(cls, walk: Walk, seeds: int = 0) -> Desk:
         """Return arrays for searches of a walk; they grow where a search has more seeds than said."""
@@ -81,6 +86,29 @@ class Desk:
         if self._heap[0].shape[0] < room:
             self._heap = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int32)
         return self._heap
+
+    def lanes(self) -> LaneArray:
+        """Return room for the labels of a pass for many types, shape (nodes, 16)."""
+        nodes = self.label.shape[0]
+        if self._lanes.shape[0] != nodes:
+            # a row must not lie across two lines of cache
+            line = LANES * 4
+            room = np.empty(nodes * line + line, dtype=np.uint8)
+            start = -room.ctypes.data % line
+            self._lanes = room[start : start + nodes * line].view(np.uint32).reshape((nodes, LANES))
+        return self._lanes
+
+    def search_lanes(self, walk: Walk, lanes: Sequence[Lane]) -> bool:
+        """Search up to sixteen types at once and return whether that was done; then read them one by one."""
+        return search_all(walk, lanes, self.lanes(), self._waiting)
+
+    def read_lane(self, number: int, lane: Lane) -> int:
+        """Fill the public labels with those of one lane and return how many nodes are reached, as a search does."""
+        return int(read_lane(number, lane.shift, lane.bound_ms, lane.facility, self._lanes, self.label, self.touched))
+
+    def read_lanes(self, lanes: Sequence[Lane]) -> IntArray:
+        """Return the labels of all types of the last pass, shape (types, nodes)."""
+        return read_all(lanes, self._lanes)
 
     def search(self, walk: Walk, seeds: Seeds, bound_ms: int) -> int:
         """Fill the public labels and return how many nodes were touched; wipe them when they have been read.

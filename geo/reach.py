@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from geo.costs import WalkProfile, cost_edges
-from geo.desk import Desk
+from geo.desk import Desk, is_far_reaching
 from geo.errors import RequestError
 from geo.graph import GateArcs, Graph, build_gate_arcs, build_graph
+from geo.lanes import FEWEST, LANES, MAX_NODES, Lane, make_lane
 from geo.link import Entrances, Links
 from geo.network import Network
 from geo.seeds import Seeds, seed_nodes, seed_sites
@@ -25,7 +26,7 @@ from geo.starts import Starts, lay_out_starts, read_starts
 from geo.units import MS_PER_S, Int32Array, IntArray, UInt32Array, walk_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from geo.slope import Ground
 
@@ -46,6 +47,9 @@ __all__ = [
 ]
 
 Found = TypeVar("Found")
+
+Group = dict[int, Lane | None]
+"""Types searched in one pass by number, with their lanes; None for a type that is searched alone."""
 
 MAX_BOUND_S = 24 * 3600
 """Longest walk that may be searched for: a day."""
@@ -179,11 +183,16 @@ def search_homes(walk: Walk, homes: Homes | Starts, seeds: Seeds, bound_ms: int,
         Work arrays of this thread.
     """
     starts = homes if isinstance(homes, Starts) else lay_out_starts(walk, homes)
+    touched = desk.search(walk, seeds, bound_ms)
+    reach = _read_reach(walk, starts, seeds, bound_ms, desk)
+    desk.wipe(touched)
+    return reach
+
+
+def _read_reach(walk: Walk, starts: Starts, seeds: Seeds, bound_ms: int, desk: Desk) -> Reach:
     count = starts.home_edge.shape[0]
     reach = Reach(np.full(count, -1, dtype=np.int32), np.full(count, -1, dtype=np.int32))
-    touched = desk.search(walk, seeds, bound_ms)
     read_starts(walk, starts, seeds, bound_ms, desk, reach)
-    desk.wipe(touched)
     return reach
 
 
@@ -208,32 +217,63 @@ def check_bound(bound_s: float) -> int:
     return round(bound_s * MS_PER_S)
 
 
-def _search_each(
+def _group_types(walk: Walk, seeds: Sequence[Seeds], bounds_ms: Sequence[int], threads: int) -> list[Group]:
+    """Return which types are searched in one pass, with their lanes; None for a type that is searched alone."""
+    lanes: dict[int, Lane] = {}
+    if walk.graph.node_count <= MAX_NODES:
+        for number, (one, bound_ms) in enumerate(zip(seeds, bounds_ms, strict=True)):
+            lane = make_lane(one, bound_ms) if is_far_reaching(walk, one, bound_ms) else None
+            if lane is not None:
+                lanes[number] = lane
+    if len(lanes) < FEWEST:
+        lanes = {}
+    count = max(-(-len(lanes) // LANES), min(threads, len(lanes) // FEWEST))
+    together: list[Group] = [
+        {int(number): lanes[int(number)] for number in some} for some in np.array_split(list(lanes), max(count, 1))
+    ]
+    alone: list[Group] = [{number: None} for number in range(len(seeds)) if number not in lanes]
+    return together + alone
+
+
+def _search_group(
+    walk: Walk, seeds: Sequence[Seeds], bounds_ms: Sequence[int], group: Group, desk: Desk
+) -> Iterator[tuple[int, int]]:
+    """Yield the number of each type of a group, its labels on the desk, and how many nodes they touch."""
+    lanes = [lane for lane in group.values() if lane is not None]
+    is_done = bool(lanes) and desk.search_lanes(walk, lanes)
+    for place, (number, lane) in enumerate(group.items()):
+        if is_done and lane is not None:
+            yield number, desk.read_lane(place, lane)
+        else:
+            yield number, desk.search(walk, seeds[number], bounds_ms[number])
+
+
+def _search_groups(
     walk: Walk,
-    count: int,
+    groups: Sequence[Group],
     threads: int,
-    search_one: Callable[[int, Desk], Found],
+    search_group: Callable[[Group, Desk], dict[int, Found]],
     on_done: Callable[[int], None] | None,
 ) -> list[Found]:
-    """Return what is found for each type; types are searched at the same time, each thread at a desk of its own."""
+    """Return what is found for each type; groups are searched at the same time, each thread at a desk of its own."""
     desks: SimpleQueue[Desk] = SimpleQueue()
     for _ in range(threads):
         desks.put(Desk.make(walk))
 
-    def take_desk(number: int) -> Found:
+    def take_desk(group: Group) -> dict[int, Found]:
         desk = desks.get()
         try:
-            return search_one(number, desk)
+            return search_group(group, desk)
         finally:
             desks.put(desk)
 
-    found: list[Found] = []
+    found: dict[int, Found] = {}
     with ThreadPoolExecutor(threads) as pool:
-        for one in pool.map(take_desk, range(count)):
-            found.append(one)
+        for some in pool.map(take_desk, groups) if threads > 1 else map(take_desk, groups):
+            found.update(some)
             if on_done is not None:
                 on_done(len(found))
-    return found
+    return [found[number] for number in range(len(found))]
 
 
 def find_labels(walk: Walk, seeds: Sequence[Seeds], *, bounds_ms: Sequence[int], threads: int = 1) -> list[IntArray]:
@@ -256,13 +296,21 @@ def find_labels(walk: Walk, seeds: Sequence[Seeds], *, bounds_ms: Sequence[int],
         For each type cost_ms << 32 | facility, NONE beyond the bound, shape (nodes,).
     """
 
-    def search_one(number: int, desk: Desk) -> IntArray:
-        touched = desk.search(walk, seeds[number], bounds_ms[number])
-        label = desk.label.copy()
-        desk.wipe(touched)
-        return label
+    threads = max(threads, 1)
 
-    return _search_each(walk, len(seeds), max(threads, 1), search_one, None)
+    def search_group(group: Group, desk: Desk) -> dict[int, IntArray]:
+        lanes = [lane for lane in group.values() if lane is not None]
+        if lanes and desk.search_lanes(walk, lanes):
+            return dict(zip(group, desk.read_lanes(lanes), strict=True))
+        found = {}
+        for number in group:
+            touched = desk.search(walk, seeds[number], bounds_ms[number])
+            found[number] = desk.label.copy()
+            desk.wipe(touched)
+        return found
+
+    groups = _group_types(walk, seeds, bounds_ms, threads)
+    return _search_groups(walk, groups, threads, search_group, None)
 
 
 def find_reach(  # noqa: PLR0913 - what is walked, by whom, to what, how far, and who watches
@@ -307,8 +355,16 @@ def find_reach(  # noqa: PLR0913 - what is walked, by whom, to what, how far, an
     bounds = [check_bound(b) for b in bounds_s]
     starts = lay_out_starts(walk, homes)
 
-    def search_one(number: int, desk: Desk) -> Reach:
-        seeds = seed_sites(walk, entrances, facilities[number])
-        return search_homes(walk, starts, seeds, bounds[number], desk)
+    seeds = [seed_sites(walk, entrances, rows) for rows in facilities]
 
-    return _search_each(walk, len(facilities), max(threads, 1), search_one, on_done)
+    threads = max(threads, 1)
+
+    def search_group(group: Group, desk: Desk) -> dict[int, Reach]:
+        found = {}
+        for number, touched in _search_group(walk, seeds, bounds, group, desk):
+            found[number] = _read_reach(walk, starts, seeds[number], bounds[number], desk)
+            desk.wipe(touched)
+        return found
+
+    groups = _group_types(walk, seeds, bounds, threads)
+    return _search_groups(walk, groups, threads, search_group, on_done)

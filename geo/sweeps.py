@@ -22,13 +22,13 @@ from geo.units import Int32Array, IntArray, UInt32Array
 Words = npt.NDArray[np.uint64]
 """A set of nodes: node ``u`` is bit ``u % 64`` of word ``u // 64``."""
 
-_BLOCK = 32
+BLOCK = 32
 """Words of a block: 2,048 nodes, whose labels and arcs stay in the second-level cache while they are swept."""
 
-_ROUNDS = 3
+ROUNDS = 3
 """Sweeps of a block before the next one's turn; more would hand on labels that neighbours soon better."""
 
-_PATIENCE = 64
+PATIENCE = 64
 """A network whose nodes are taken up this many times each is searched in strict order instead."""
 
 _ONE = np.uint64(1)
@@ -47,7 +47,7 @@ def _sweep_block(
 ) -> int:
     """Hand on the labels of the waiting nodes of some words, a few times over; return how many nodes were taken up."""
     taken = 0
-    for turn in range(_ROUNDS):
+    for turn in range(ROUNDS):
         before = taken
         for step in range(high - low):
             word = low + step if turn & 1 == 0 else high - 1 - step
@@ -119,15 +119,15 @@ def search_sweeps(
             label[node] = key
             waiting[node >> 6] |= _ONE << np.uint64(node & 63)
     words = waiting.shape[0]
-    blocks = (words + _BLOCK - 1) // _BLOCK
-    patience = _PATIENCE * (label.shape[0] + 1024)
+    blocks = (words + BLOCK - 1) // BLOCK
+    patience = PATIENCE * (label.shape[0] + 1024)
     forwards = True
     found = 1
     while found > 0:
         found = 0
         for step in range(blocks):
-            low = (step if forwards else blocks - 1 - step) * _BLOCK
-            found += _sweep_block(low, min(low + _BLOCK, words), first, last, arc_node, arc_ms, label, waiting)
+            low = (step if forwards else blocks - 1 - step) * BLOCK
+            found += _sweep_block(low, min(low + BLOCK, words), first, last, arc_node, arc_ms, label, waiting)
         forwards = not forwards
         patience -= found + words // 8
         if patience < 0:

@@ -8,6 +8,7 @@ import numpy as np
 
 from geo.catchments import find_catchments
 from geo.desk import Desk
+from geo.lanes import make_lane
 from geo.reach import Homes, search_homes
 from geo.seeds import seed_sites
 
@@ -32,6 +33,10 @@ def warm_kernels(walk: Walk, homes: Homes, entrances: Entrances) -> None:
     some = np.unique(entrances.facility)[:1].astype(np.int32)
     seeds = seed_sites(walk, entrances, some)
     desk = Desk.make(walk)
+    lane = make_lane(seeds, _BOUND_MS)
+    if lane is not None and desk.search_lanes(walk, [lane]):
+        desk.read_lanes([lane])
+        desk.wipe(desk.read_lane(0, lane))
     for search in (desk.sweep, desk.search_near, desk.search_in_order):
         desk.wipe(max(search(walk, seeds, _BOUND_MS), 0))
     if walk.gates.ptr.shape[0] > 1:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from geo.desk import Desk, is_far_reaching
 from geo.graph import GateArcs, Graph
+from geo.lanes import LANES, make_lane
 from geo.reach import Seeds, find_labels, seed_nodes
 from geo.search import NONE
 from geo.units import LONGEST_MS, FloatArray, Int32Array, IntArray
@@ -221,3 +222,81 @@ def test_labels_of_all_types_at_once() -> None:
     for number, label in enumerate(one):
         assert np.array_equal(label, search_plainly(graph, seeds[number], bounds[number]))
         assert np.array_equal(label, two[number])
+
+
+def check_lanes(seed: int) -> None:
+    """Hold a pass for many types against the plain search of each, on one random network."""
+    rng = np.random.default_rng(seed)
+    graph, first, _ = draw_case(seed)
+    walk = make_walk(graph)
+    desk = Desk.make(walk)
+    lanes = []
+    for number in range(int(rng.integers(1, LANES + 1))):
+        count = int(rng.integers(0, 40))
+        place, facility = rng.integers(0, graph.node_count, count), rng.integers(0, 2**31, count)
+        seeds = make_seeds(place, rng.choice([0, 0, 5, 90_000, DAY_MS], count), facility) if number else first
+        bound = int(rng.choice([1, 8191, 8192, 400_000, 1_800_000, DAY_MS]))
+        lane = make_lane(seeds, bound)
+        if lane is not None:
+            lanes.append(lane)
+    if not lanes or not desk.search_lanes(walk, lanes):
+        return
+    at_once = desk.read_lanes(lanes)
+    for number, lane in enumerate(lanes):
+        plain = search_plainly(graph, lane.seeds, lane.bound_ms)
+        assert np.array_equal(at_once[number], plain), (seed, number)
+        touched = desk.read_lane(number, lane)
+        assert np.array_equal(desk.label, plain), (seed, number)
+        assert desk.touched[:touched].tolist() == np.flatnonzero(plain != NONE).tolist()
+        desk.wipe(touched)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_pass_for_many_types_finds_what_each_search_alone_finds(seed: int) -> None:
+    check_lanes(seed)
+
+
+@pytest.mark.long
+def test_passes_on_thousands_of_networks() -> None:
+    for seed in range(10_000):
+        check_lanes(seed)
+
+
+def test_types_that_do_not_fit_a_lane_are_searched_alone() -> None:
+    places = np.arange(5000, dtype=np.int32)
+    assert make_lane(seed_nodes(places[:2]), DAY_MS) is not None
+    assert make_lane(seed_nodes(places[:40]), DAY_MS) is None
+    assert make_lane(seed_nodes(places[:2048]), 900_000) is not None
+    assert make_lane(seed_nodes(places[:2049]), 900_000) is None
+
+
+@pytest.mark.parametrize("most", [0, 10_000])
+def test_how_types_are_grouped_never_matters(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    graph, _ = make_streets(60, seed=8)
+    walk = make_walk(graph)
+    rng = np.random.default_rng(1)
+    seeds = [seed_nodes(rng.permutation(3600)[:count].astype(np.int32)) for count in (1, 30, 3000, 200, 40, 0, 60) * 3]
+    bounds = [60_000 * (number % 11 + 1) for number in range(21)]
+    monkeypatch.setattr("geo.reach.MAX_NODES", most)
+    for threads in (1, 3):
+        found = find_labels(walk, seeds, bounds_ms=bounds, threads=threads)
+        for number, label in enumerate(found):
+            assert np.array_equal(label, search_plainly(graph, seeds[number], bounds[number])), number
+
+
+def test_a_pass_that_goes_in_circles_is_given_up() -> None:
+    nodes = 4000
+    shuffled = np.random.default_rng(7).permutation(nodes)
+    tail = np.concatenate([shuffled[:-1], shuffled[1:]])
+    head = np.concatenate([shuffled[1:], shuffled[:-1]])
+    walk = make_walk(make_graph(nodes, tail, head, np.zeros(tail.shape[0], dtype=np.int64)))
+    desk = Desk.make(walk)
+    lane = make_lane(make_seeds(shuffled, np.zeros(nodes), np.arange(1, nodes + 1)), 1000)
+    assert lane is not None
+    assert not desk.search_lanes(walk, [lane] * LANES)
+    # and leaves nothing behind
+    near = make_lane(seed_nodes(np.array([0], dtype=np.int32)), 1000)
+    assert near is not None
+    assert desk.search_lanes(walk, [near])
+    assert (desk.read_lanes([near]) == 0).all()

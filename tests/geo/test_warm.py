@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
-from geo import around, bits, buckets, search, starts, sweeps
+from geo import around, bits, buckets, lanes, search, starts, sweeps
 from geo.catchments import find_catchments, spread_from
 from geo.link import Entrances, Links, link_sites
 from geo.network import Network
@@ -26,7 +26,7 @@ def count_compiled() -> dict[str, int]:
     """Return for every kernel for how many kinds of arrays it has been compiled."""
     return {
         f"{module.__name__}.{name}": len(kernel.nopython_signatures)
-        for module in (around, bits, buckets, search, starts, sweeps)
+        for module in (around, bits, buckets, lanes, search, starts, sweeps)
         for name, kernel in vars(module).items()
         if isinstance(kernel, CPUDispatcher)
     }
@@ -43,8 +43,9 @@ def test_nothing_is_compiled_after_warming() -> None:
     before = count_compiled()
     rows = np.arange(2, dtype=np.int32)
     find_reach(walk, homes, entrances, facilities=[rows, rows[:1]], bounds_s=[900.0, 60.0], threads=2)
+    find_reach(walk, homes, entrances, facilities=[rows] * 5, bounds_s=[900.0] * 5)
     find_catchments(walk, homes, entrances, facilities=rows, bound_s=900.0)
-    find_labels(walk, [seed_nodes(rows)], bounds_ms=[900_000])
+    find_labels(walk, [seed_nodes(rows)] * 5, bounds_ms=[900_000] * 5)
     spread_from(walk, entrances, facilities=rows, bound_s=10.0)
     assert count_compiled() == before
 
