@@ -42,7 +42,7 @@ NEAR_M = 100.0
 """How far the drawing of a street depends on what lies around it: gates attach within 20 m, ends are joined within
 20 m, and the street a gate or an end prefers may itself depend on its own surroundings."""
 
-ABSORB_M = 1_000.0
+ABSORB_M = 200.0
 """What sticks out of a box by less is covered by a larger box, what sticks out farther gets a box of its own."""
 
 EMPTY_BOXES = np.empty((0, 4), dtype=np.float64)

@@ -106,6 +106,8 @@ class PartResult:
         Gates in the cell that open onto no way.
     margin_m
         The margin that was enough.
+    nodes_read
+        Nodes of the network that was compiled for it, margin included.
     """
 
     building_id: IntArray
@@ -123,6 +125,7 @@ class PartResult:
     census: Census
     gates_unattached: int
     margin_m: float
+    nodes_read: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,4 +363,5 @@ def _pack(source: PartSource, study: Study, result: RunResult, within: Within, m
         census=count_own(network, is_own),
         gates_unattached=int(np.isin(network.find_unattached_gates(), own_gates).sum()),
         margin_m=margin_m,
+        nodes_read=network.node_count,
     )

@@ -78,10 +78,10 @@ def test_boxes_grow_by_no_less_than_asked(lon: float, lat: float, metres: float)
 
 def test_near_boxes_are_absorbed_and_far_ones_kept() -> None:
     main = np.array([[112.0, 28.0, 112.1, 28.1]])
-    near = np.array([[112.05, 28.05, 112.105, 28.06]])
+    near = np.array([[112.05, 28.05, 112.101, 28.06]])
     far = np.array([[112.0, 28.0, 113.0, 28.01]])
     covered = absorb_boxes(main, np.concatenate([near, far]))
-    np.testing.assert_array_equal(covered, [[112.0, 28.0, 112.105, 28.1], [112.0, 28.0, 113.0, 28.01]])
+    np.testing.assert_array_equal(covered, [[112.0, 28.0, 112.101, 28.1], [112.0, 28.0, 113.0, 28.01]])
 
 
 def test_streets_that_stick_out_are_followed() -> None:
