@@ -112,9 +112,9 @@ class _Points:
     """
 
     ptr: IntArray
-    owner: IntArray
-    place_mm: IntArray
-    off_ms: IntArray
+    owner: Int32Array
+    place_mm: Int32Array
+    off_ms: Int32Array
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,9 @@ def _list_exits(walk: Walk) -> _EdgesByNode:
 
 def _by_edge(walk: Walk, links: Links, owner: IntArray) -> _Points:
     ptr, row = _group(links.edge, walk.network.edge_count)
-    return _Points(ptr, owner[row], links.place_mm[row], walk.off_ms(links.off_mm[row]))
+    # edges are shorter than 2,147 km, links than 24 days
+    columns = (owner[row], links.place_mm[row], walk.off_ms(links.off_mm[row]))
+    return _Points(ptr, *(column.astype(np.int32) for column in columns))
 
 
 def find_place(point: shapely.Point, zone: int, *, near: NearIndex) -> Place:
@@ -393,7 +395,7 @@ def _read(points: _Points, ends: Ends, place: Place, bound_ms: int) -> tuple[Int
         ms[count:],
     )
     # the least time of each owner: pairs as one number, in order
-    pair = np.sort(points.owner[point[:count]] << 32 | ms[:count])
+    pair = np.sort(points.owner[point[:count]].astype(np.int64) << 32 | ms[:count])
     owner = pair >> 32
     is_first = np.ones(count, dtype=bool)
     np.not_equal(owner[1:], owner[:-1], out=is_first[1:])

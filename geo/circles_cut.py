@@ -92,8 +92,8 @@ def read_points(
     cost_ab: UInt32Array,
     cost_ba: UInt32Array,
     point_ptr: IntArray,
-    point_place_mm: IntArray,
-    point_off_ms: IntArray,
+    point_place_mm: Int32Array,
+    point_off_ms: Int32Array,
     bound_ms: int,
     point: IntArray,
     ms: IntArray,
@@ -122,7 +122,7 @@ def read_points(
             if a_ms[e] != NONE and cost_ba[here] != _NO_COST:
                 best = a_ms[e] + part_ms(cost_ba[here], point_place_mm[p], length)
             if b_ms[e] != NONE and cost_ab[here] != _NO_COST:
-                best = min(best, b_ms[e] + part_ms(cost_ab[here], length - point_place_mm[p], length))
+                best = min(best, b_ms[e] + part_ms(cost_ab[here], length - np.int64(point_place_mm[p]), length))
             if best <= bound_ms - point_off_ms[p]:
                 point[count] = p
                 ms[count] = best + point_off_ms[p]
@@ -139,8 +139,8 @@ def read_along(
     cost_ab: UInt32Array,
     cost_ba: UInt32Array,
     point_ptr: IntArray,
-    point_place_mm: IntArray,
-    point_off_ms: IntArray,
+    point_place_mm: Int32Array,
+    point_off_ms: Int32Array,
     bound_ms: int,
     point: IntArray,
     ms: IntArray,
@@ -158,7 +158,7 @@ def read_along(
     for s in range(start_edge.shape[0]):
         here = start_edge[s]
         for p in range(point_ptr[here], point_ptr[here + 1]):
-            along = start_mm[s] - point_place_mm[p]
+            along = start_mm[s] - np.int64(point_place_mm[p])
             cost = cost_ab[here] if along >= 0 else cost_ba[here]
             if cost == _NO_COST:
                 continue
