@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from geo.units import FloatArray, IntArray
+from geo.units import BoolArray, FloatArray, IntArray
 
 CELL_M = 128.0
 """Boxes wider than two cells stand in a list of their own, which every question looks through."""
+
+_FEW = 8
 
 _MOST_CELLS = 2**20
 """Cells along each side; beyond it cells grow, so that one far-off coordinate does no harm."""
@@ -109,3 +112,21 @@ def grow(bounds: FloatArray, by_m: float) -> FloatArray:
         Metres.
     """
     return np.asarray(bounds + np.array([-by_m, -by_m, by_m, by_m]))
+
+
+def is_among(values: npt.NDArray[np.integer], few: npt.NDArray[np.integer]) -> BoolArray:
+    """Return which values are among others; quick where the others are few.
+
+    Parameters
+    ----------
+    values
+        Whole numbers, shape (n,).
+    few
+        Whole numbers looked for.
+    """
+    if few.shape[0] > _FEW:
+        return np.asarray(np.isin(values, few))
+    found = np.zeros(values.shape[0], dtype=bool)
+    for value in few.tolist():
+        found |= values == value
+    return found

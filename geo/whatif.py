@@ -30,8 +30,9 @@ from geo.edits import (
 )
 from geo.link import Links
 from geo.patch import Patched, patch_streets, prepare_node_ids
-from geo.patch_index import BoxGrid
+from geo.patch_index import BoxGrid, is_among
 from geo.patch_work import NO_ARCS, Patchwork
+from geo.places import Places
 from geo.reach import check_bound
 from geo.search import NONE
 from geo.units import IntArray
@@ -141,11 +142,12 @@ class WhatIf:
         inside = inside[np.argsort(self._table.zone[inside], kind="stable")].astype(np.int32)
         self._zone_place = np.asarray(inside, dtype=np.int32)
         self._zone_ptr = np.searchsorted(self._table.zone[inside], np.arange(zones + 1))
+        places = Places.of(self.base.home)
         self._homes = HomeBook(
-            self.base.home,
+            places,
             homes.zone,
             homes.links,
-            BoxGrid(measure_bounds(self.base.home)),
+            BoxGrid(measure_bounds(places)),
             edge_ptr,
             order.astype(np.int32),
         )
@@ -364,9 +366,9 @@ class WhatIf:
         closed = np.array([e.facility for e in edits if isinstance(e, FacilityClosed)], dtype=np.int64)
         entered = enter_sites(work, facilities, rows, gate_point, rules)
         without = np.union1d(rows, closed).astype(np.int64)
-        keep = np.flatnonzero(np.isin(parent.entrances.facility, without, invert=True))
+        keep = np.flatnonzero(~is_among(parent.entrances.facility, without))
         entrances = put_entrances(parent.entrances, keep, entered)
-        beside = entrances.facility[np.isin(entrances.links.edge, patched.changed)]
+        beside = entrances.facility[is_among(entrances.links.edge, patched.changed)]
         return Draft(
             facilities, plan, patched, entrances, moved, relinked, np.union1d(without, beside).astype(np.int64)
         )
@@ -376,7 +378,7 @@ class WhatIf:
     ) -> dict[int, ColumnStep]:
         work, walk = self._work, self.base.walk
         census = self._count(draft)
-        few = np.flatnonzero(np.isin(draft.entrances.facility, draft.reentered))
+        few = np.flatnonzero(is_among(draft.entrances.facility, draft.reentered))
         entered = take_entrances(draft.entrances, few)
         off_ms = walk.off_ms(entered.links.off_mm)
         zones = draft.patched.zones | {int(z) for z in np.unique(self.base.homes.zone[draft.relinked]) if z >= 0}
@@ -387,7 +389,7 @@ class WhatIf:
             kept.label = grow(kept.label, work.counts["nodes"])
             bound_ms = self._bounds_ms[number]
             serves = draft.facilities.serves[number]
-            new = lay_sites(work, entered, serves[np.isin(serves, draft.reentered)], off_ms, bound_ms)
+            new = lay_sites(work, entered, serves[is_among(serves, draft.reentered)], off_ms, bound_ms)
             patched = draft.patched
             task = Task(draft.reentered, new, patched.gone, patched.new, patched.changed, zones)
             reader = Reader(work, bench, kept.label, bound_ms)
@@ -416,8 +418,8 @@ class WhatIf:
         served, serves = was.serves[number], now.serves[number]
         placed = list_placed(edits, was, now)
         closed = [e.facility for e in edits if isinstance(e, FacilityClosed)]
-        gone = served[np.isin(served, np.concatenate([placed, np.array(closed, dtype=np.int64)]))]
-        new = serves[np.isin(serves, placed)]
+        gone = served[is_among(served, np.concatenate([placed, np.array(closed, dtype=np.int64)]))]
+        new = serves[is_among(serves, placed)]
         if gone.size == 0 and new.size == 0:
             return before
         return measure_anew(
@@ -425,7 +427,7 @@ class WhatIf:
             self._find_farthest(number),
             before,
             base_mm=self.base.columns[number].radius_mm,
-            home=self.base.home,
+            home=self._homes.places,
             gone=was.geometry[gone],
             new=now.geometry[new],
             site=now.geometry[serves],

@@ -11,6 +11,7 @@ from geo.edits import Edit, Facilities, Town, apply_edits, build_town
 from geo.errors import DataError
 from geo.gaps import Status, find_status
 from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Barriers, Entrances, Ways, link_points, link_sites
+from geo.places import Places
 from geo.radius import find_radius
 from geo.reach import Homes, Walk, find_reach, prepare_walk
 from geo.units import NO_COST, BoolArray, Int32Array, ObjectArray
@@ -84,7 +85,7 @@ class Base:
     walls: Walls
     barriers: Barriers
     walk: Walk
-    home: ObjectArray
+    home: ObjectArray | Places
     homes: Homes
     facilities: Facilities
     entrances: Entrances
@@ -110,7 +111,7 @@ class Base:
             Arrays of homes, facilities or columns differ in length.
         """
         count = self.homes.zone.shape[0]
-        sizes = {"places": self.home.shape[0], "links": self.homes.links.edge.shape[0]}
+        sizes = {"places": Places.of(self.home).count, "links": self.homes.links.edge.shape[0]}
         for number, column in enumerate(self.columns):
             sizes[f"reach of column {number}"] = column.reach_ms.shape[0]
             sizes[f"facilities of column {number}"] = column.facility.shape[0]

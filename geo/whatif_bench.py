@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geo import repair, repair_rows
-from geo.patch_index import spread_ranges
+from geo.patch_index import is_among, spread_ranges
 from geo.search import FACILITY_BITS, NONE
 from geo.units import NO_COST, Int32Array, IntArray, UInt32Array
 
@@ -97,7 +97,7 @@ def swap_sites(before: SitesOn, without: IntArray, new: SitesOn) -> SitesOn:
     new
         Those that come in.
     """
-    keep, seeds = np.isin(before.facility, without, invert=True), np.isin(before.seed_facility, without, invert=True)
+    keep, seeds = ~is_among(before.facility, without), ~is_among(before.seed_facility, without)
     edge = np.concatenate([before.edge[keep], new.edge])
     order = np.argsort(edge, kind="stable")
     return SitesOn(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geo import repair
-from geo.patch_index import spread_ranges
+from geo.patch_index import is_among, spread_ranges
 from geo.search import FACILITY_BITS, FACILITY_MASK, NONE
 from geo.units import BoolArray, Int32Array, IntArray
 from geo.whatif_bench import Bench, SitesOn, swap_sites
@@ -253,12 +253,12 @@ def solve(
         Gives the answers of some homes in the base.
     """
     work, bench, label = reader.work, reader.bench, reader.label
-    mine = np.isin(before.sites.seed_facility, task.without)
+    mine = is_among(before.sites.seed_facility, task.without)
     sites = swap_sites(before.sites, task.without, task.new)
     gone = (before.sites.seed_node[mine], before.sites.seed_key[mine])
     count = bench.repair(work, label, gone, (task.gone, task.came), sites, reader.bound_ms)
     node, old = bench.touched[:count].astype(np.int64), bench.old[:count].copy()
-    was_on = before.sites.edge[np.isin(before.sites.facility, task.without)].astype(np.int64)
+    was_on = before.sites.edge[is_among(before.sites.facility, task.without)].astype(np.int64)
     edges, near = bench.find_edges(work, count, census.zone_ptr.shape[0] - 1)
     forced = np.concatenate([task.edges, was_on, task.new.edge.astype(np.int64)])
     forced_zone = work["edge_zone"][forced]

@@ -16,7 +16,9 @@ from geo.edits import Facilities
 from geo.link import Entrances, Links, Ways, link_points, link_sites
 from geo.patch import order_edges
 from geo.patch_index import BoxGrid, grow
+from geo.places import Places
 from geo.units import MM_PER_M, BoolArray, FloatArray, Int32Array, IntArray, ObjectArray
+from geo.whatif_radius import take_places
 
 if TYPE_CHECKING:
     from geo.link import Barriers
@@ -106,9 +108,13 @@ def _concatenate(one: Links, other: Links) -> Links:
     )
 
 
-def measure_bounds(geometry: ObjectArray) -> FloatArray:
+def measure_bounds(geometry: ObjectArray | Places) -> FloatArray:
     """Return the boxes around geometries, shape (n, 4)."""
-    return np.asarray(shapely.bounds(geometry), dtype=np.float64).reshape(-1, 4)
+    if not isinstance(geometry, Places):
+        return np.asarray(shapely.bounds(geometry), dtype=np.float64).reshape(-1, 4)
+    bounds = np.concatenate([geometry.xy, geometry.xy], axis=1)
+    bounds[geometry.shape_row] = shapely.bounds(geometry.shape).reshape(-1, 4)
+    return bounds
 
 
 def _ways(work: Patchwork, edges: IntArray, rules: LinkRules) -> Ways:
@@ -174,20 +180,24 @@ class HomeBook:
 
     Attributes
     ----------
-    geometry, zone, links
-        As in :class:`geo.whatif.Base`.
+    places, zone, links
+        Where walks start, and as in :class:`geo.whatif_base.Base`.
     grid
         The homes by place.
     edge_ptr, row
         Rows of the homes by edge: those of edge ``e`` are ``row[edge_ptr[e]:edge_ptr[e + 1]]``.
     """
 
-    geometry: ObjectArray
+    places: Places
     zone: Int32Array
     links: Links
     grid: BoxGrid
     edge_ptr: Int32Array
     row: Int32Array
+
+    def take(self, rows: IntArray) -> ObjectArray:
+        """Return where the walks of some homes start."""
+        return take_places(self.places, rows).make_geometry()
 
     def rows_on(self, edges: IntArray) -> IntArray:
         """Return the rows of the homes the base links to some edges."""
@@ -222,11 +232,11 @@ def relink_homes(
         near = np.setdiff1d(book.grid.find(boxes), left)
         now = moved.look_up(near, book.links)
         off_mm = np.where(now.edge >= 0, now.off_mm, round(rules.max_link_m * MM_PER_M))
-        near = near[_is_nearer(work, patched.found, book.geometry[near], book.zone[near], off_mm)]
-    anew = _link_anew(work, book.geometry[left], book.zone[left], rules)
+        near = near[_is_nearer(work, patched.found, book.take(near), book.zone[near], off_mm)]
+    anew = _link_anew(work, book.take(left), book.zone[left], rules)
     now = moved.look_up(near, book.links)
     edges = order_edges(work, np.union1d(patched.found, now.edge[now.edge >= 0]).astype(np.int64))
-    better = _link_among(work, book.geometry[near], book.zone[near], edges, rules)
+    better = _link_among(work, book.take(near), book.zone[near], edges, rules)
     rows = np.concatenate([left, near])
     order = np.argsort(rows)
     rows, links = rows[order], _take(_concatenate(anew, better), order)
@@ -333,6 +343,11 @@ def enter_sites(
     """
     if rows.size == 0:
         return Entrances(rows, Links(np.empty(0, dtype=np.int32), rows, rows))
+    is_area = np.isin(shapely.get_type_id(facilities.geometry[rows]), _AREAS)
+    if not is_area.any():
+        links = _link_anew(work, facilities.geometry[rows], facilities.zone[rows], rules)
+        at = np.flatnonzero(links.edge >= 0)
+        return Entrances(rows[at], _take(links, at))
     near_m = min(FIRST_LOOK_M, rules.max_link_m)
     first = _enter(work, facilities, rows, gate_point, replace(rules, max_link_m=near_m))
     at_gates = find_sites_at(replace(facilities, geometry=facilities.geometry[rows]), gate_point, rules)

@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geo import repair_cells
 from geo.patch_index import BoxGrid, spread_ranges
+from geo.places import Places
 from geo.radius import find_radius
-from geo.units import MM_PER_M, FloatArray, IntArray, ObjectArray
+from geo.units import FloatArray, IntArray, ObjectArray, to_mm
 
 _SLACK_MM = 2
+_FEW_SITES = 4
 _FARTHEST_MM = np.iinfo(np.int64).max // 4
 
 
@@ -74,14 +77,40 @@ class Cells:
         site
             Points or outlines, metric CRS.
         """
-        hit = np.zeros(self.bounds.shape[0], dtype=bool)
-        for west, south, east, north in shapely.bounds(site):
-            dx = np.maximum(np.maximum(west - self.bounds[:, 2], self.bounds[:, 0] - east), 0.0)
-            dy = np.maximum(np.maximum(south - self.bounds[:, 3], self.bounds[:, 1] - north), 0.0)
-            hit |= np.hypot(dx, dy) * MM_PER_M <= farthest_mm + _SLACK_MM
-        cell = np.flatnonzero(hit)
-        place, _ = spread_ranges(self.ptr[cell], self.ptr[cell + 1])
+        cell = np.empty(self.bounds.shape[0], dtype=np.int64)
+        boxes = np.asarray(shapely.bounds(site)).reshape(-1, 4)
+        count = repair_cells.find_cells(self.bounds, farthest_mm, boxes, _SLACK_MM, cell)
+        place, _ = spread_ranges(self.ptr[cell[:count]], self.ptr[cell[:count] + 1])
         return self.row[place]
+
+
+def take_places(places: Places, rows: IntArray) -> Places:
+    """Return some places in the order given; costs what is taken, however many there are.
+
+    Parameters
+    ----------
+    places
+        All places.
+    rows
+        Which.
+    """
+    if places.shape_row.size == 0:
+        return Places(places.xy[rows], places.shape_row, places.shape)
+    at = np.minimum(np.searchsorted(places.shape_row, rows), places.shape_row.size - 1)
+    shapes = np.flatnonzero(places.shape_row[at] == rows)
+    return Places(places.xy[rows], shapes, places.shape[at[shapes]])
+
+
+def _measure(places: Places, rows: IntArray, site: ObjectArray) -> IntArray:
+    """Return the distance of some homes to the nearest of some sites, -1 where there are none."""
+    if site.shape[0] == 0:
+        return np.full(rows.shape[0], -1, dtype=np.int64)
+    few = Places.of(site)
+    if few.count > _FEW_SITES or few.shape.size or np.isnan(places.xy[rows, 0]).any():
+        return find_radius(take_places(places, rows), few).astype(np.int64)
+    metres = np.empty(rows.shape[0])
+    repair_cells.measure_points(places.xy, rows, few.xy, metres)
+    return np.minimum(to_mm(metres), np.iinfo(np.int32).max)
 
 
 def _nearer(one: IntArray, other: IntArray) -> IntArray:
@@ -95,7 +124,7 @@ def measure_anew(  # noqa: PLR0913 - what was, what went, what came, what there 
     before: Measured,
     *,
     base_mm: npt.NDArray[np.integer],
-    home: ObjectArray,
+    home: Places,
     gone: ObjectArray,
     new: ObjectArray,
     site: ObjectArray,
@@ -122,9 +151,10 @@ def measure_anew(  # noqa: PLR0913 - what was, what went, what came, what there 
     rows = np.union1d(cells.find_near(farthest_mm, np.concatenate([gone, new])), before.rows).astype(np.int64)
     now = np.asarray(base_mm[rows], dtype=np.int64)
     now[np.searchsorted(rows, before.rows)] = before.radius_mm
-    was = find_radius(home[rows], gone).astype(np.int64)
+    was = _measure(home, rows, gone)
     lost = (was >= 0) & (was <= now)
-    found = _nearer(now, find_radius(home[rows], new).astype(np.int64))
-    found[lost] = find_radius(home[rows[lost]], site)
+    found = _nearer(now, _measure(home, rows, new))
+    if lost.any():
+        found[lost] = _measure(home, rows[lost], site)
     differs = found != base_mm[rows]
     return Measured(rows[differs], found[differs])

@@ -10,6 +10,7 @@ import numpy as np
 
 from geo.edits import Edit, Facilities, FacilityAdded, FacilityClosed, FacilityMoved, Plan
 from geo.link import Entrances, Links
+from geo.patch_index import is_among
 from geo.search import NONE
 from geo.units import IntArray, ObjectArray
 from geo.whatif_base import Answer, Base, Change, Figures
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from geo.whatif import WhatIf
 
 _NOTHING = np.empty(0, dtype=np.int64)
+_NOBODY = np.empty(0, dtype=np.int32)
+_NO_CHANGE = Change(_NOBODY, _NOBODY, _NOBODY, _NOBODY, np.empty(0, dtype=bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +94,8 @@ class Step:
 
     def _change(self, number: int, switched: IntArray) -> Change:
         base, column = self.engine.base.columns[number], self.columns[number]
+        if column.rows.size == 0 and column.measured.rows.size == 0 and switched.size == 0:
+            return _NO_CHANGE
         rows = np.union1d(np.union1d(column.rows, column.measured.rows), switched).astype(np.int64)
         key = to_keys(base.reach_ms[rows], base.facility[rows])
         key[np.searchsorted(rows, column.rows)] = column.key
@@ -184,7 +189,7 @@ def find_columns(before: Facilities, after: Facilities, edits: tuple[Edit, ...])
     return [
         number
         for number, (was, now) in enumerate(zip(before.serves, after.serves, strict=True))
-        if np.isin(was, rows).any() or np.isin(now, rows).any()
+        if is_among(was, rows).any() or is_among(now, rows).any()
     ]
 
 
