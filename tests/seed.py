@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, select
 
 from layers import run_tables, tables
 from layers.run_slices import Slots, encode_reach, save_slices
+from layers.scenario_tables import scenario
 from tests import factories
 
 if TYPE_CHECKING:
@@ -245,3 +246,11 @@ def add_run_area(
             buildings_without_counts=0,
         )
     )
+
+
+def seed_scenario(conn: Connection, run_id: int) -> int:
+    """Store a scenario of one edit that changes nothing and return its id."""
+    values = {"run_id": run_id, "run_sha256": "0" * 64, "versions": {}, "totals": [], "done": 1}
+    batches = [[{"op": "close_street", "street_id": 1}]]
+    statement = insert(scenario).values(**values, batches=batches).returning(scenario.c.id)
+    return int(conn.execute(statement).scalar_one())

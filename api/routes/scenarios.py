@@ -16,8 +16,9 @@ from api.deps import Key, LevelQuery, Limit, ProfileQuery, ReadDep, ServicesDep,
 from api.exports import FormatQuery, choose_format, stream_table
 from api.headers import ASK_AGAIN, is_known, not_modified
 from api.routes.runs import AfterQuery, AfterRunQuery, read_after
+from geo.errors import NotFound
 from layers import tiles
-from layers.query.runs import fetch_columns, find_column
+from layers.query.runs import fetch_columns, fetch_levels, find_column
 from layers.query.scenarios import (
     LAYOUTS,
     after_change,
@@ -231,7 +232,7 @@ async def get_areas(  # noqa: PLR0913, PLR0917 - one argument a parameter of the
     """Return the areas in which a figure differs, before and after."""
 
     def build(conn: Connection) -> Select[Any]:
-        _check_type(conn, scenario_id, type, None)
+        _check(conn, scenario_id, type_code=type, level=level)
         return build_scenario_areas(scenario_id, type_code=type, level=level)
 
     chosen = choose_format(request, f)
@@ -265,7 +266,7 @@ async def get_buildings(  # noqa: PLR0913, PLR0917 - one argument a parameter of
     """Return the buildings that walk elsewhere, farther or less far, before and after."""
 
     def build(conn: Connection) -> Select[Any]:
-        _check_type(conn, scenario_id, type, profile)
+        _check(conn, scenario_id, type_code=type, profile=profile)
         return build_scenario_buildings(scenario_id, type_code=type, profile=profile)
 
     chosen = choose_format(request, f)
@@ -289,11 +290,27 @@ async def get_buildings(  # noqa: PLR0913, PLR0917 - one argument a parameter of
     return await read(work)
 
 
-def _check_type(conn: Connection, scenario_id: int, type_code: str | None, profile: str | None) -> None:
-    """Refuse a scenario that does not exist, and a type or profile that its base run did not judge."""
+def _check(
+    conn: Connection,
+    scenario_id: int,
+    *,
+    type_code: str | None,
+    profile: str | None = None,
+    level: str | None = None,
+) -> None:
+    """Refuse a scenario that does not exist, and a type, profile or level that its base run has not.
+
+    Raises
+    ------
+    NotFound
+        Names what is not there.
+    """
     row = fetch_scenario(conn, scenario_id)
     if type_code is not None or profile is not None:
         find_column(fetch_columns(conn, row.run_id), type_code, profile)
+    if level is not None and level not in (known := fetch_levels(conn, row.run_id)):
+        expected = ", ".join(known) or "none: no areas were loaded"
+        raise NotFound(f"Reading level {level[:80]!r} of scenario {scenario_id}: it has {expected}", parameter="level")
 
 
 @router.get(

@@ -30,6 +30,7 @@ def place(db: Db) -> seed.Seed:
     with db.owner.begin() as conn:
         found = seed.seed_place(conn)
         found.run_id = seed.seed_run(conn, found)
+        seed.seed_scenario(conn, found.run_id)
     return found
 
 

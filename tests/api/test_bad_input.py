@@ -29,6 +29,14 @@ GOOD: dict[str, str] = {
     "lon": "116.2965",
     "lat": "40.0",
     "q": "楼",
+    "scenario_id": "1",
+}
+# what addresses that take a body are asked with
+BODY: dict[str, Any] = {
+    "/scenarios": {"edits": [{"op": "close_street", "street_id": 1}]},
+    "/scenarios/{scenario_id}": {"name": "x"},
+    "/scenarios/{scenario_id}/edits": {"edits": [{"op": "close_street", "street_id": 1}]},
+    "/scenarios/{scenario_id}/rebase": {},
 }
 NUL_AND_LONG = ("\0", "x" * 3000)
 NUMBERS = ("", "a", "1.5", "-1", "1e9", "99999999999999999999999", "NaN")
@@ -69,6 +77,9 @@ BAD: dict[str, tuple[str, ...]] = {
     "width": ("", "a", "0", "9.9", "301", "-30", "NaN", "inf"),
     "q": ("", "   ", *NUL_AND_LONG),
     "v": ("x" * 3000,),
+    "scenario_id": ("a", "-1", "1.5", "99999999999999999999999", "0"),
+    "dry": ("", "perhaps", "2"),
+    "buildings": ("", "-1", "20001", "a", "1.5"),
 }
 # bad for one address only
 ALSO: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -104,7 +115,7 @@ def ask(client: Client, document: dict[str, Any], method: str, path: str, given:
         if item["in"] == "path":
             name = item["name"]
             address = address.replace(f"{{{name}}}", quote(given.get(name, GOOD[name])))
-    return client.request(method, address, params=query)
+    return client.request(method, address, params=query, json=BODY.get(path))
 
 
 def quote(text: str) -> str:

@@ -83,7 +83,8 @@ def test_a_job_tells_how_far_it_is_and_what_came_of_it(client: Client, work: Wor
     assert work.started.wait(20)
     job = wait_for(client, address, "running")
     assert (job["progress"], job["message"], job["result"]) == (0.25, "half way there", None)
-    assert work.asked == {"types": ["EDU_KINDER"], "minutes": 10.0, "profiles": ["adult"], "area": None, "name": "try"}
+    asked = {"types": ["EDU_KINDER"], "minutes": 10.0, "profiles": ["adult"], "area": None, "name": "try"}
+    assert work.asked == {**asked, "follow": False}
     work.go.set()
     job = wait_for(client, address, "done")
     assert (job["progress"], job["result"]) == (1.0, {"run_id": 42})
