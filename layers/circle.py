@@ -34,6 +34,8 @@ MAX_MINUTES = 60.0
 
 DECIMALS = 7
 
+HALF_TURN = 180.0
+
 PEOPLE = COUNT_COLUMNS.index("people")
 
 
@@ -244,7 +246,7 @@ def count_inside(study: Study, minutes: float, polygon: shapely.Geometry, home: 
 
 
 def to_lonlat(geometry: npt.NDArray[np.object_], metric_crs: str) -> npt.NDArray[np.object_]:
-    """Return metric geometries in WGS-84, seven decimals; rings run as they ran.
+    """Return metric geometries in WGS-84, seven decimals; rings run as they ran, cut at the antimeridian.
 
     Parameters
     ----------
@@ -252,13 +254,34 @@ def to_lonlat(geometry: npt.NDArray[np.object_], metric_crs: str) -> npt.NDArray
         Geometries in the metric CRS.
     metric_crs
         That CRS.
+
+    References
+    ----------
+    RFC 7946, sections 3.1.6 and 3.1.9.
     """
     back = _transformer(metric_crs)
 
     def move(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.round(np.column_stack(back.transform(xy[:, 0], xy[:, 1])), DECIMALS)
 
-    return np.asarray(shapely.transform(geometry, move), dtype=object)
+    moved = np.asarray(shapely.transform(geometry, move), dtype=object)
+    west, _, east, _ = shapely.bounds(moved).T
+    for row in np.flatnonzero(east - west > HALF_TURN).tolist():
+        moved[row] = _cut_at_antimeridian(moved[row])
+    return moved
+
+
+def _cut_at_antimeridian(geometry: shapely.Geometry) -> shapely.Geometry:
+    """Return a geometry on both sides of 180° as parts that each lie on one."""
+
+    def turn(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.column_stack([np.where(xy[:, 0] < 0, xy[:, 0] + 2 * HALF_TURN, xy[:, 0]), xy[:, 1]])
+
+    whole = shapely.transform(geometry, turn)
+    east = shapely.intersection(whole, shapely.box(0, -90, HALF_TURN, 90))
+    west = shapely.intersection(whole, shapely.box(HALF_TURN, -90, 2 * HALF_TURN, 90))
+    west = shapely.transform(west, lambda xy: np.round(xy - (2 * HALF_TURN, 0), DECIMALS))
+    return shapely.orient_polygons(shapely.multipolygons([*shapely.get_parts(east), *shapely.get_parts(west)]))
 
 
 @lru_cache(maxsize=8)

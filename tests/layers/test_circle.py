@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from pyproj import Transformer
 
 from geo.circles_outline import Parts, draw_parts
 from layers.circle import count_inside, to_lonlat
@@ -92,3 +93,18 @@ def test_outlines_are_valid_and_nest_in_degrees(seed: int) -> None:
         draw_parts(Parts(parts.segment[mixed], parts.layer[mixed]), limits=3, width_m=width_m), "EPSG:4528"
     )
     assert [p.wkb for p in again] == [p.wkb for p in drawn]
+
+
+def test_outlines_on_both_sides_of_the_antimeridian_are_cut_there() -> None:
+    # Taveuni, Fiji: 180° runs through it; 820 km east of the middle of zone 60
+    x, y = Transformer.from_crs("EPSG:4326", "EPSG:32760", always_xy=True).transform(180.0, -16.8)
+    street = Parts(np.array([[x - 400, y, x + 600, y]]), np.zeros(1, dtype=np.int32))
+    metric = draw_parts(street, limits=1)
+    (cut,) = to_lonlat(metric, "EPSG:32760")
+    assert cut.is_valid
+    west, east = sorted(shapely.get_parts(cut), key=lambda part: part.bounds[0])
+    assert west.bounds[0] == -180
+    assert east.bounds[2] == 180
+    assert west.exterior.is_ccw
+    assert east.exterior.is_ccw
+    assert west.area / east.area == pytest.approx(630 / 430, rel=0.02)
