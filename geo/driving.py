@@ -208,7 +208,7 @@ def classify_roads(
     return Roads(street_id, speed, np.where(speed == 0, 0, way).astype(np.int8))
 
 
-def find_along(network: Network, street_id: IntArray, line: ObjectArray) -> BoolArray:
+def find_along(network: Network, street_id: IntArray, line: ObjectArray, *, edges: IntArray | None = None) -> BoolArray:
     """Return which edges run the way their street's line was drawn, shape (edges,); connectors count as such.
 
     Cutting a line at walls may turn its pieces round, so this is looked up and not assumed.
@@ -220,10 +220,12 @@ def find_along(network: Network, street_id: IntArray, line: ObjectArray) -> Bool
     street_id
         Store id of each street, ascending, shape (n,).
     line
-        The streets' lines in the metric CRS as the network was built from them, shape (n,).
+        The streets' lines in the metric CRS, shape (n,).
+    edges
+        Edges to look up, of these streets alone; all edges where absent, others count as running that way.
     """
     along = np.ones(network.edge_count, dtype=bool)
-    street = np.flatnonzero(network.edge_gate < 0)
+    street = np.flatnonzero(network.edge_gate < 0) if edges is None else edges
     row = np.searchsorted(street_id, network.edge_street[street])
     first = network.geom_xy[network.geom_ptr[street]]
     last = network.geom_xy[network.geom_ptr[street + 1] - 1]
