@@ -102,6 +102,7 @@ class Patchwork:
         )
         self.seeds_at = None if self.is_plain else (np.array(walk.seed_a), np.array(walk.seed_b))
         self.base_edges = network.edge_count
+        self._base_connectors = np.flatnonzero(network.edge_gate >= 0)
         self.lines: list[object] = []
         self.counts = {
             "nodes": walk.graph.node_count,
@@ -145,10 +146,8 @@ class Patchwork:
         street_id
             Store ids, ascending.
         """
-        base = self.network.edge_street
-        streets = base.shape[0] - int((self.network.edge_gate >= 0).sum())
-        first = np.searchsorted(base[:streets], street_id)
-        last = np.searchsorted(base[:streets], street_id, side="right")
+        base = self.network.edge_street[: self.base_edges - self._base_connectors.size]
+        first, last = np.searchsorted(base, street_id), np.searchsorted(base, street_id, side="right")
         parts = [np.arange(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
         now = self._arrays["edge_street"]
         new = now[self.base_edges : self.counts["edges"]]

@@ -98,6 +98,8 @@ def swap_sites(before: SitesOn, without: IntArray, new: SitesOn) -> SitesOn:
         Those that come in.
     """
     keep, seeds = ~is_among(before.facility, without), ~is_among(before.seed_facility, without)
+    if new.edge.size == 0 and keep.all():
+        return before
     edge = np.concatenate([before.edge[keep], new.edge])
     order = np.argsort(edge, kind="stable")
     return SitesOn(

@@ -272,11 +272,12 @@ def _find_near_sites(
     count = facilities.zone.shape[0]
     # rows that were moved or added are not where the grid has them: ask them all
     rows = np.union1d(book.grid.find(boxes), np.arange(book.count, count)).astype(np.int64)
-    off_mm = np.full(count, round(rules.max_link_m * MM_PER_M), dtype=np.int64)
-    off_mm[entrances.facility] = entrances.links.off_mm
-    off_mm[np.isin(shapely.get_type_id(facilities.geometry), _AREAS)] = round(reach_m * MM_PER_M)
-    near = _is_nearer(work, patched.found, facilities.geometry[rows], facilities.zone[rows], off_mm[rows])
-    return rows[near]
+    geometry = facilities.geometry[rows]
+    off_mm = np.full(rows.size, round(rules.max_link_m * MM_PER_M), dtype=np.int64)
+    mine = np.flatnonzero(np.isin(entrances.facility, rows))
+    off_mm[np.searchsorted(rows, entrances.facility[mine])] = entrances.links.off_mm[mine]
+    off_mm[np.isin(shapely.get_type_id(geometry), _AREAS)] = round(reach_m * MM_PER_M)
+    return rows[_is_nearer(work, patched.found, geometry, facilities.zone[rows], off_mm)]
 
 
 def relink_sites(
@@ -315,9 +316,11 @@ def find_sites_at(facilities: Facilities, gate_point: ObjectArray, rules: LinkRu
     rules
         How far links reach.
     """
-    sites = np.flatnonzero(np.isin(shapely.get_type_id(facilities.geometry), _AREAS))
-    if sites.size == 0 or gate_point.shape[0] == 0:
+    if gate_point.shape[0] == 0:
         return np.empty(0, dtype=np.int64)
+    sites = np.flatnonzero(np.isin(shapely.get_type_id(facilities.geometry), _AREAS))
+    if sites.size == 0:
+        return sites
     outline = shapely.boundary(facilities.geometry[sites])
     found = shapely.STRtree(gate_point).query(outline, predicate="dwithin", distance=rules.outline_reach_m + _SLACK_M)
     return np.unique(sites[found[0]])
