@@ -9,7 +9,7 @@ width. All work is in proportion to what is reached: nothing here looks at the w
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,10 @@ from geo.walls import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+DESKS = 4
+"""Circles searched at the same time: each takes work arrays of the size of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,14 @@ class _CircleDesk:
     turn: int = 0
 
 
+def _queue_desks(count: int) -> SimpleQueue[_CircleDesk | None]:
+    """Return places for so many desks; they are made when first taken."""
+    desks: SimpleQueue[_CircleDesk | None] = SimpleQueue()
+    for _ in range(count):
+        desks.put(None)
+    return desks
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """A walked network with everything along it, ready for circles; made by :func:`survey`.
@@ -166,17 +178,17 @@ class Surroundings:
     gate_node: Int32Array
     gate_zone: Int32Array
     both_ways: bool
-    desks: SimpleQueue[_CircleDesk] = field(default_factory=SimpleQueue)
+    desks: SimpleQueue[_CircleDesk | None] = field(default_factory=lambda: _queue_desks(DESKS))
 
     def take_desk(self) -> _CircleDesk:
-        """Return work arrays nobody uses; put them back into ``desks``."""
-        try:
-            return self.desks.get_nowait()
-        except Empty:
+        """Return work arrays nobody uses, as soon as there are any; put them back into ``desks``."""
+        desk = self.desks.get()
+        if desk is None:
             edges = self.walk.network.edge_count
-            return _CircleDesk(
+            desk = _CircleDesk(
                 Desk.make(self.walk, 0), np.zeros(edges, dtype=np.int32), np.empty(edges, dtype=np.int32)
             )
+        return desk
 
     def find_zones(self, node: Int32Array) -> list[int]:
         """Return the compounds with a residents' gate at one of the nodes, ascending."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import shapely
 
-from geo.circles import Circle, cut_parts, draw_circles, find_circle, find_place, survey
+from geo.circles import DESKS, Circle, cut_parts, draw_circles, find_circle, find_place, survey
 from geo.circles_near import index_ways, link_place
 from geo.circles_outline import MIN_HOLE_M2
 from geo.errors import RequestError
 from geo.link import Entrances, link_points, link_sites
 from geo.network import STEPS
 from geo.reach import Homes, Walk, prepare_walk
+from geo.walls import OUTSIDE
 from tests.geo.circle_oracle import check_counts, check_parts, grow_parts, time_places
 from tests.gridcity import PAPER, GridCity, line, objects, point
 
@@ -178,6 +180,22 @@ def test_more_ground_than_one_picture_holds_is_refused() -> None:
     with pytest.raises(RequestError, match="100 × 100 km") as caught:
         circle_at(GridCity.grid(2, 2, spacing_m=50_000), 50_000, 50_000, bound_s=80_000)
     assert caught.value.parameter == "minutes"
+
+
+def test_circles_drawn_at_the_same_time_are_the_same() -> None:
+    city = estate()
+    walk, homes, entrances = lay_out(city, [point(10 * k, 0) for k in range(40)], [point(200, 0)])
+    surroundings, near = survey(walk, homes, entrances), index_ways(city.ways(walk.network))
+
+    def draw(x: float) -> tuple[list[int], bytes]:
+        circle = find_circle(surroundings, place=find_place(point(x, 5), OUTSIDE, near=near), bound_s=150)
+        return circle.home_ms.tolist(), draw_circles(circle, limits_s=[150])[0].wkb
+
+    places = [float(x) for x in range(0, 400, 7)]
+    alone = [draw(x) for x in places]
+    with ThreadPoolExecutor(4 * DESKS) as pool:
+        assert list(pool.map(draw, places * 5)) == alone * 5
+    assert surroundings.desks.qsize() == DESKS
 
 
 @pytest.mark.parametrize("seed", range(4))
