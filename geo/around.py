@@ -372,3 +372,19 @@ def catch_homes(
         size[f - low] = count
         total += count
     return high
+
+
+@njit(cache=True, nogil=True)
+def split_pairs(pair: IntArray, home: Int32Array, ms: Int32Array) -> None:
+    """Take apart pairs of home row << 32 | milliseconds.
+
+    Parameters
+    ----------
+    pair
+        Pairs; as many are taken as there is room for.
+    home, ms
+        The answer.
+    """
+    for i in range(home.shape[0]):
+        home[i] = pair[i] >> 32
+        ms[i] = pair[i] & 0xFFFFFFFF

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.around import catch_homes
+from geo.around import catch_homes, split_pairs
 from geo.buckets import choose_width
 from geo.desk import Desk
 from geo.reach import check_bound
 from geo.search import FACILITY_BITS, NONE
-from geo.seeds import join_runs, seed_each, seed_sites
+from geo.seeds import seed_each, seed_sites
 from geo.starts import lay_out_starts
 from geo.units import NO_COST, Int32Array, IntArray, UInt32Array
 from geo.walls import OUTSIDE
@@ -34,7 +34,7 @@ _CHUNK = 64
 """Facilities searched by one thread before it takes the next; the answer does not depend on it."""
 
 _ROOM = 1 << 18
-"""Homes there is room for at first in the answer of a chunk."""
+"""Homes there is room for at first; a chunk that finds more is cut into several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,14 @@ class _Around:
 
 @dataclass(slots=True)
 class _Bench:
-    """Work arrays of one thread: a desk, a time for each home, and a mark for each compound."""
+    """Work arrays of one thread: a desk, a time for each home, a mark for each compound, and room for what is found."""
 
     desk: Desk
     best: Int32Array
     found: Int32Array
     mark: Int32Array
     zones: Int32Array
+    pair: IntArray
 
     @classmethod
     def make(cls, walk: Walk, starts: Starts) -> _Bench:
@@ -121,6 +122,7 @@ class _Bench:
             np.empty(homes, dtype=np.int32),
             np.full(compounds, -1, dtype=np.int32),
             np.empty(compounds, dtype=np.int32),
+            np.empty(_ROOM, dtype=np.int64),
         )
 
 
@@ -191,7 +193,7 @@ def find_catchments(
     for _ in range(max(threads, 1)):
         benches.put(_Bench.make(walk, starts))
 
-    def catch_chunk(low: int) -> tuple[IntArray, IntArray]:
+    def catch_chunk(low: int) -> Catchments:
         bench = benches.get()
         try:
             high = min(low + _CHUNK, facilities.shape[0])
@@ -199,18 +201,26 @@ def find_catchments(
         finally:
             benches.put(bench)
 
+    lows = range(0, facilities.shape[0], _CHUNK)
     with ThreadPoolExecutor(max(threads, 1)) as pool:
-        parts = list(pool.map(catch_chunk, range(0, facilities.shape[0], _CHUNK)))
-    none = np.empty(0, dtype=np.int64)
-    sizes = np.concatenate([none, *(size for size, _ in parts)])
-    pairs = np.concatenate([none, *(pair for _, pair in parts)])
-    # back into the order asked for
-    ends = np.empty(facilities.shape[0], dtype=np.int64)
-    counts = np.empty_like(ends)
-    ends[order], counts[order] = np.cumsum(sizes), sizes
-    pairs = pairs[join_runs(ends - counts, ends)]
-    ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Catchments(ptr, (pairs >> FACILITY_BITS).astype(np.int32), pairs.astype(np.int32))
+        parts = list(pool.map(catch_chunk, lows) if threads > 1 else map(catch_chunk, lows))
+    return _put_together(parts, order)
+
+
+def _put_together(parts: list[Catchments], order: IntArray) -> Catchments:
+    """Return the catchments of all chunks in the order asked for."""
+    size = np.zeros(order.shape[0], dtype=np.int64)
+    size[order] = np.concatenate([np.empty(0, dtype=np.int64), *(np.diff(part.ptr) for part in parts)])
+    ptr = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+    home, ms = np.empty(int(ptr[-1]), dtype=np.int32), np.empty(int(ptr[-1]), dtype=np.int32)
+    to = ptr.tolist()
+    number = iter(order.tolist())
+    for part in parts:
+        for first, last in pairwise(part.ptr.tolist()):
+            at = next(number)
+            home[to[at] : to[at + 1]] = part.home[first:last]
+            ms[to[at] : to[at + 1]] = part.ms[first:last]
+    return Catchments(ptr, home, ms)
 
 
 def _sort_by_place(walk: Walk, entrances: Entrances, facilities: Int32Array) -> IntArray:
@@ -227,18 +237,17 @@ def _sort_by_place(walk: Walk, entrances: Entrances, facilities: Int32Array) -> 
 
 def _catch(
     walk: Walk, starts: Starts, around: _Around, seeds: SeedsEach, bench: _Bench, low: int, high: int, bound_ms: int
-) -> tuple[IntArray, IntArray]:
-    """Return how many homes each facility of a chunk has, and row << 32 | milliseconds of all of them, sorted."""
+) -> Catchments:
+    """Return the catchments of the facilities of one chunk."""
     graph, gates, network, desk = walk.graph, walk.gates, walk.network, bench.desk
     width = choose_width(graph.typical_ms, bound_ms)
     most = int(np.diff(seeds.seed_ptr[low : high + 1]).max(initial=0))
     head, chain, heap = desk.buckets((bound_ms >> width) + 1), desk.chain(most), desk.heap(walk, most)
     size = np.zeros(high - low, dtype=np.int64)
     parts = []
-    room = _ROOM
     at = low
     while at < high:
-        pair = np.empty(room, dtype=np.int64)
+        pair = bench.pair
         done = int(
             catch_homes(
                 at,
@@ -299,11 +308,17 @@ def _catch(
         ends = [0, *np.cumsum(size[at - low : done - low]).tolist()]
         for first, last in pairwise(ends):
             pair[first:last].sort()
-        parts.append(pair[: ends[-1]])
-        # a facility with more homes than there was room for is searched again with more room
-        room = room if done > at else 4 * room
+        home, ms = np.empty(ends[-1], dtype=np.int32), np.empty(ends[-1], dtype=np.int32)
+        split_pairs(pair, home, ms)
+        parts.append((home, ms))
+        if done == at:
+            # one facility has more homes than there was room for: search it again with more
+            bench.pair = np.empty(4 * pair.shape[0], dtype=np.int64)
         at = done
-    return size, np.concatenate(parts) if len(parts) != 1 else parts[0]
+    ptr = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+    if len(parts) == 1:
+        return Catchments(ptr, *parts[0])
+    return Catchments(ptr, np.concatenate([home for home, _ in parts]), np.concatenate([ms for _, ms in parts]))
 
 
 def find_matrix(
