@@ -135,11 +135,11 @@ async def get_coverage_tile(  # noqa: PLR0913, PLR0917 - one argument a paramete
 ) -> Response:
     """Return one tile of the buildings of a run by status, or far out of its areas by share covered."""
     address = tiles.TileAddress(z, x, y)
-    etag, tile = await read(
+    etag, tile, is_fixed = await read(
         _draw_coverage, address, request=request, run=run, type_code=type, profile=profile, level=level
     )
-    # a run never changes, but what it is drawn on does, and `latest` moves on
-    return _answer(etag, tile, lifetime=ASK_AGAIN if v is None or run == LATEST else KEEP)
+    # what a run is drawn on changes, `latest` moves on, and so does a run that follows
+    return _answer(etag, tile, lifetime=KEEP if is_fixed and v is not None and run != LATEST else ASK_AGAIN)
 
 
 def _draw_coverage(  # noqa: PLR0913 - what the address says
@@ -151,7 +151,7 @@ def _draw_coverage(  # noqa: PLR0913 - what the address says
     type_code: str | None,
     profile: str | None,
     level: str | None,
-) -> tuple[str, tiles.Tile | None]:
+) -> tuple[str, tiles.Tile | None, bool]:
     found = fetch_run(conn, run)
     column = find_column(fetch_columns(conn, found.id), type_code, profile)
     by_area = level is not None or address.z < tiles.COVERAGE_BUILDING_ZOOM
@@ -160,12 +160,12 @@ def _draw_coverage(  # noqa: PLR0913 - what the address says
     parts = (found.id, found.result_sha256, column.position, level, drawn_on.version, address)
     etag = tiles.etag_of(COVERAGE, *parts)
     if is_known(request, etag):
-        return etag, None
+        return etag, None, not found.follows
     if by_area:
         source = tiles.coverage_area_source(found.id, column, address, level=level)
     else:
         source = tiles.coverage_source(found.id, column, address)
-    return etag, tiles.fetch_tile(conn, source, address)
+    return etag, tiles.fetch_tile(conn, source, address), not found.follows
 
 
 @router.get(
