@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,12 @@ import numpy as np
 from geo.area_sums import HomeSums, add_children
 from geo.driving_turns import Drive
 from geo.edits import Facilities
-from geo.errors import Conflict
+from geo.errors import Conflict, RequestError
 from geo.gaps import take_area_rows
 from geo.units import MM_PER_M
 from geo.whatif import Base, WhatIf
 from geo.whatif import Column as EngineColumn
-from layers.ground import load_ground
+from layers.ground import GroundSource, load_ground
 from layers.query.scenarios import find_changed_layers
 from layers.replay import read_request
 from layers.run_areas import list_groups, list_rows, start_sums, sum_areas
@@ -174,6 +174,12 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
         A layer has changed since the run was made, or its figures are not those of this store and release.
     """
     check_is_current(connection, run)
+    if run.request.get("at") is not None:
+        raise RequestError(
+            f"Setting edits on run {run.id}: it looks at one moment ({run.request['at']}), edits are for all hours",
+            hint="set them on a run without --at",
+            parameter="run",
+        )
     result = load_result(connection, study, run.id)
     plan = prepare_run(connection, study, read_request(run.request))
     if [_key(column) for column in result.columns] != [_key(column) for column in plan.columns]:
@@ -183,18 +189,19 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
             parameter="run",
         )
     town = TownSource(engine, study)
+    land, _ = load_ground(connection, study.streetscape, study.settings.cache_dir)
+    make_ground = None if land is None else GroundSource(engine, study.streetscape.network.metric_crs)
     engines, numbers = {}, {}
     for part in plan.parts:
-        engines[part.profile] = WhatIf(_make_engine_base(result, plan, part, town))
+        base = _make_engine_base(result, plan, part, town)
+        engines[part.profile] = WhatIf(replace(base, make_ground=make_ground))
         numbers[part.profile] = list(part.numbers)
-    land, _ = load_ground(connection, study.streetscape, study.settings.cache_dir)
     ground = Ground(
         pack=study.pack,
         judged=frozenset(column.type for column in result.columns),
         sites=study.sites,
         network=study.streetscape.network,
         find_street_max=lambda: int(town().streets.street_id[-1]),
-        is_level=land is None,
     )
     return ScenarioBase(
         run_id=run.id,

@@ -51,7 +51,6 @@ STAIRS = STEPS | NO_WHEELCHAIR
 FACILITY_OPS = frozenset({"move_facility", "close_facility", "resize_facility"})
 STREET_OPS = frozenset({"close_street", "open_street"})
 GATE_OPS = frozenset({"close_gate", "open_gate"})
-NETWORK_OPS = STREET_OPS | GATE_OPS | {"draw_path"}
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,6 @@ class Ground:
         Facilities and streets of the base.
     find_street_max
         Gives the largest store id of all streets; paths are numbered behind it.
-    is_level
-        Whether no slopes and crossings are loaded: what a new or changed way costs follows from its length alone.
     """
 
     pack: Pack
@@ -77,7 +74,6 @@ class Ground:
     sites: Sites
     network: Network
     find_street_max: Callable[[], int]
-    is_level: bool = True
 
     @cached_property
     def street_ids(self) -> frozenset[int]:
@@ -116,12 +112,6 @@ class _Reader:
         """Return one edit as the engine takes it."""
         op = raw["op"]
         name = f"edits[{number - self.offset}]"
-        if op in NETWORK_OPS and not self.ground.is_level:
-            raise RequestError(
-                f"Reading {name}: slopes or crossings are loaded, and ways cannot be edited on them yet",
-                hint="Edits of facilities are possible.",
-                parameter=f"{name}.op",
-            )
         if op == "draw_path":
             self.drawn += 1
             return engine.PathDrawn(self._read_path(name, raw), STAIRS if raw.get("steps") else 0)
