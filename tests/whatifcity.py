@@ -113,6 +113,8 @@ class RandomCity:
     width_m: float
     height_m: float
     with_shapes: bool
+    west_m: float = 0.0
+    south_m: float = 0.0
 
     def draw_edit(self, rng: Rng, step: Step) -> Edit:
         """Return a random edit that makes sense after a step."""
@@ -124,7 +126,8 @@ class RandomCity:
     def _place(self, rng: Rng) -> tuple[float, float]:
         x, y = rng.uniform(-30, self.width_m + 30), rng.uniform(-30, self.height_m + 30)
         # round places make ties, odd ones do not
-        return (round(x / 10) * 10, round(y / 10) * 10) if rng.random() < 0.5 else (x, y)
+        x, y = (round(x / 10) * 10, round(y / 10) * 10) if rng.random() < 0.5 else (x, y)
+        return self.west_m + x, self.south_m + y
 
     def _site(self, rng: Rng) -> shapely.Geometry:
         x, y = self._place(rng)
@@ -174,11 +177,12 @@ class RandomCity:
         start = shapely.line_interpolate_point(
             rng.choice(streets.line), rng.choice([0.0, 0.5, rng.random()]), normalized=True
         )
-        middle = point(*self._place(rng))
+        near = streets.line[shapely.dwithin(streets.line, start, 400.0)]
+        middle = shapely.Point(start.x + rng.uniform(-200, 200), start.y + rng.uniform(-200, 200))
         kind = rng.integers(0, 3)
         end = middle
         if kind:
-            end = shapely.line_interpolate_point(rng.choice(streets.line), rng.random(), normalized=True)
+            end = shapely.line_interpolate_point(rng.choice(near), rng.random(), normalized=True)
         places = [start, end] if kind == 1 else [start, middle, end]
         made = shapely.LineString([(p.x + rng.uniform(-2, 2) * (kind == 2), p.y) for p in places])
         return PathDrawn(made, flags=int(rng.choice([0, 0, STEPS]))) if 1.0 < made.length < 2_000 else None
@@ -186,7 +190,9 @@ class RandomCity:
     def _add_gate(self, rng: Rng) -> Edit:
         walls = self._town().walls
         zone = int(rng.integers(0, walls.polygon.shape[0]))
-        spot = shapely.line_interpolate_point(walls.polygon[zone].exterior, rng.random(), normalized=True)
+        spot = shapely.line_interpolate_point(
+            shapely.get_parts(walls.polygon[zone])[0].exterior, rng.random(), normalized=True
+        )
         return GateAdded(spot, int(walls.compound_id[zone]), bool(rng.random() < 0.5))
 
 
@@ -263,6 +269,7 @@ def random_city(rng: Rng, *, with_shapes: bool = True, homes: int = 60) -> Rando
         city.street((50, 0), (50, 0))
     maker = RandomCity.__new__(RandomCity)
     maker.width_m, maker.height_m, maker.with_shapes = width, height, with_shapes
+    maker.west_m = maker.south_m = 0.0
     places: list[shapely.Geometry] = []
     for _ in range(homes):
         x, y = maker._place(rng)
