@@ -7,11 +7,15 @@ straight into the kernels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
 from geo.units import BoolArray, FloatArray, IntArray, ObjectArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _POINT = 0
 _PLACES_PER_BLOCK = 64
@@ -85,6 +89,13 @@ class Places:
         shapes = np.flatnonzero(mine >= 0)
         return Places(self.xy[rows], shapes, self.shape[mine[shapes]])
 
+    def find_inner_points(self) -> FloatArray:
+        """Return a point on each: the point itself, or one on the surface of a shape, shape (n, 2)."""
+        xy = self.xy.copy()
+        inner = shapely.point_on_surface(self.shape)
+        xy[self.shape_row] = np.column_stack([_get_xy(inner, shapely.get_x), _get_xy(inner, shapely.get_y)])
+        return xy
+
     def make_geometry(self) -> ObjectArray:
         """Return them as geometries, shape (n,)."""
         made = np.empty(self.count, dtype=object)
@@ -92,6 +103,14 @@ class Places:
         made[points] = shapely.points(self.xy[points])
         made[self.shape_row] = self.shape
         return made
+
+
+def _get_xy(point: ObjectArray, get: Callable[[ObjectArray], FloatArray]) -> FloatArray:
+    """Return a coordinate of points, not a number for what is missing or empty."""
+    found = np.full(point.shape[0], np.nan)
+    here = ~(shapely.is_missing(point) | shapely.is_empty(point))
+    found[here] = get(point[here])
+    return found
 
 
 def order_near(xy: FloatArray) -> tuple[IntArray, IntArray]:

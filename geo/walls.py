@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from geo.units import BoolArray, Int32Array, IntArray, ObjectArray
+from geo.inside import find_holding
+from geo.units import BoolArray, FloatArray, Int32Array, IntArray, ObjectArray
 
 OUTSIDE = -1
 """Zone of everything that lies in no enforced compound."""
@@ -55,6 +56,10 @@ class Walls:
         order = np.argsort(-compound, kind="stable")
         zone[point[order]] = compound[order]
         return zone
+
+    def find_zones_at(self, xy: FloatArray) -> Int32Array:
+        """Return the same as :meth:`find_zones` for coordinates in the metric CRS, shape (n, 2)."""
+        return find_holding(xy, self.polygon, np.arange(self.polygon.shape[0]), exactly=self.find_zones)
 
     def lines(self) -> ObjectArray:
         """Return the walls as linework, one geometry a compound."""

@@ -75,7 +75,7 @@ def save_bundle(folder: Path, key: str, arrays: Arrays) -> Arrays:
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder))
         try:
             for name, array in arrays.items():
-                np.save(draft / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+                np.save(draft / f"{name}.npy", np.asarray(array, order="A"), allow_pickle=False)
             draft.rename(folder / key)
         except OSError:
             shutil.rmtree(draft, ignore_errors=True)

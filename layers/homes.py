@@ -16,11 +16,13 @@ from psycopg import sql
 
 from geo.errors import NotReady
 from geo.gaps import NO_COUNT, AreaTree
+from geo.inside import find_holding
 from geo.link import Links, Ways, link_points
 from geo.places import Places
-from geo.units import FloatArray, Int32Array, IntArray, ObjectArray
+from geo.units import BoolArray, FloatArray, Int32Array, IntArray, ObjectArray
 from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
-from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, whole_numbers
+from layers.copy_read import Rows, fetch_rows
+from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, project_xy, whole_numbers
 from layers.part_within import pick_homes, pick_rows
 from layers.tables import COUNT_COLUMNS, HOUSEHOLD_COLUMNS
 
@@ -62,7 +64,7 @@ class Buildings:
     building_id: IntArray
     zone: Int32Array
     deepest: Int32Array
-    dwellings: IntArray
+    dwellings: Int32Array
     counts: npt.NDArray[np.int32]
     start_xy: FloatArray
     shape_row: IntArray
@@ -134,38 +136,61 @@ def load_buildings(
 
 
 def _compile(connection: Connection, streetscape: Streetscape, within: Within | None) -> Arrays:
-    names = ("id", "geom", "entrance", "dwellings", *COUNT_COLUMNS)
-    found = fetch_columns(
-        connection,
-        sql.SQL(
-            "SELECT b.id, ST_AsBinary(b.geom), ST_AsBinary(b.entrance), b.dwellings, coalesce(r.people, b.people), "
-            "r.a00_02, r.a03_05, r.a06_11, r.a12_14, r.a15_17, r.a18_59, r.a60_64, r.a65_79, r.a80_up, r.floating, "
-            "r.living_alone_60_up, r.new_employment, coalesce(r.households, b.households), r.dual_earner_households "
-            "FROM onemap.building b LEFT JOIN onemap.resident_group r ON r.building_id = b.id "
-            "WHERE b.valid_to IS NULL{} ORDER BY b.id"
-        ).format(pick_homes(within, "b")),
-        names,
-    )
-    if found["id"].shape[0] == 0 and within is None:
+    found = _fetch(connection, within)
+    if found.count == 0 and within is None:
         raise NotReady("no buildings are loaded", hint="onemap load buildings FILE")
-    geometry = from_wkb(found["geom"])
-    entrance = from_wkb(found["entrance"])
-    inside = np.asarray(shapely.point_on_surface(geometry), dtype=object)
-    start = np.where(shapely.is_missing(entrance), geometry, entrance)
-    metric = project(start, streetscape.network.metric_crs)
-    inside_m = project(inside, streetscape.network.metric_crs)
-    places = Places.of(metric)
-    packed = pack_geometry(places.shape)
+    places, _ = found.read_places("geom")
+    inside = places.find_inner_points()
+    entrance, has_none = found.read_places("entrance")
+    start = _start_at(places, entrance.xy, ~has_none)
+    metric_crs = streetscape.network.metric_crs
+    # most walks start where the building's point is: that is moved into the metric grid once
+    start_xy = project_xy(start.xy, metric_crs)
+    is_same = (start.xy == inside).all(axis=1)
+    inside_m = start_xy.copy()
+    inside_m[~is_same] = project_xy(inside[~is_same], metric_crs)
+    packed = pack_geometry(project(start.shape, metric_crs))
+    counts = np.empty((found.count, len(COUNT_COLUMNS)), dtype=np.int32, order="F")
+    for number, name in enumerate(COUNT_COLUMNS):
+        counts[:, number] = found.read_numbers(name, missing=NO_COUNT)
     return {
-        "building_id": whole_numbers(found["id"]),
-        "zone": streetscape.walls.find_zones(inside_m),
+        "building_id": found.id,
+        "zone": streetscape.walls.find_zones_at(inside_m),
         "deepest": find_deepest(inside, fetch_areas(connection, within=within)),
-        "dwellings": whole_numbers(found["dwellings"]),
-        "counts": np.stack([whole_numbers(found[c], missing=NO_COUNT) for c in COUNT_COLUMNS], axis=1).astype(np.int32),
-        "start_xy": places.xy,
-        "shape_row": places.shape_row,
+        "dwellings": found.read_numbers("dwellings").astype(np.int32),
+        "counts": counts,
+        "start_xy": start_xy,
+        "shape_row": start.shape_row,
         **{f"shape_{name}": array for name, array in packed.items()},
     }
+
+
+def _fetch(connection: Connection, within: Within | None) -> Rows:
+    def build(low: sql.Composable, high: sql.Composable) -> sql.Composed:
+        return sql.SQL(
+            "SELECT b.id, ST_AsBinary(b.geom, 'NDR') AS g, ST_AsBinary(b.entrance, 'NDR') AS e, b.dwellings, "
+            "coalesce(r.people, b.people) AS people, "
+            "r.a00_02, r.a03_05, r.a06_11, r.a12_14, r.a15_17, r.a18_59, r.a60_64, r.a65_79, r.a80_up, r.floating, "
+            "r.living_alone_60_up, r.new_employment, coalesce(r.households, b.households) AS households, "
+            "r.dual_earner_households "
+            "FROM onemap.building b LEFT JOIN onemap.resident_group r "
+            "ON r.building_id = b.id AND r.building_id >= {low} AND r.building_id < {high} "
+            "WHERE b.valid_to IS NULL AND b.id >= {low} AND b.id < {high}{within} ORDER BY b.id"
+        ).format(low=low, high=high, within=pick_homes(within, "b"))
+
+    return fetch_rows(
+        connection,
+        build,
+        ("id", "geom", "entrance", "dwellings", *COUNT_COLUMNS),
+        bounds="SELECT min(id), max(id) FROM onemap.building WHERE valid_to IS NULL",
+    )
+
+
+def _start_at(places: Places, entrance: FloatArray, has_entrance: BoolArray) -> Places:
+    """Return where walks start: the entrance where known, else the building's point or footprint."""
+    xy = np.where(has_entrance[:, None], entrance, places.xy)
+    open_shape = ~has_entrance[places.shape_row]
+    return Places(xy, places.shape_row[open_shape], places.shape[open_shape])
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,25 +228,29 @@ def fetch_areas(connection: Connection, *, within: Within | None = None) -> Area
     return Areas(tree, from_wkb(found["geom"]))
 
 
-def find_deepest(point: ObjectArray, areas: Areas) -> Int32Array:
+def find_deepest(xy: FloatArray, areas: Areas) -> Int32Array:
     """Return the row of the deepest area holding each point, the lowest code on a tie, -1 for none.
 
     Parameters
     ----------
-    point
-        Points, WGS-84, shape (n,).
+    xy
+        Points, WGS-84, shape (n, 2).
     areas
         The areas, sorted by depth and code.
     """
-    deepest = np.full(point.shape[0], -1, dtype=np.int32)
-    if areas.polygon.shape[0] == 0 or point.shape[0] == 0:
-        return deepest
-    area, which = shapely.STRtree(point).query(areas.polygon, predicate="intersects")
+    rows = np.arange(areas.polygon.shape[0])
     # the deepest first, then the lowest code, which is the lowest row of a depth
-    order = np.lexsort((area, -areas.tree.depth[area], which))
-    first, start = np.unique(which[order], return_index=True)
-    deepest[first] = area[order][start]
-    return deepest
+    order = np.lexsort((rows, -areas.tree.depth))
+
+    def exactly(point: ObjectArray) -> Int32Array:
+        deepest = np.full(point.shape[0], -1, dtype=np.int32)
+        area, which = shapely.STRtree(point).query(areas.polygon, predicate="intersects")
+        best = np.lexsort((area, -areas.tree.depth[area], which))
+        first, start = np.unique(which[best], return_index=True)
+        deepest[first] = area[best][start]
+        return deepest
+
+    return find_holding(xy, areas.polygon, order, exactly=exactly)
 
 
 def load_home_links(buildings: Buildings, *, ways: Ways, kind: str, cache_dir: Path) -> Links:

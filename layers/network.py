@@ -22,6 +22,7 @@ from geo.units import ObjectArray
 from geo.walkable import classify_streets
 from geo.walls import Walls
 from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
+from layers.copy_read import Rows, fetch_rows
 from layers.metric import fetch_metric_crs
 from layers.part_within import BARRIERS, pick_rows
 from layers.tables import SCHEMA, layer_version, reference_layer, setting
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
 SETTING_JOIN_M = "street_join_m"
 """Key of the distance within which streets are joined; absent where they are not."""
 
-ENGINE_FILES = ("network.py", "joins.py", "topology.py", "walls.py", "walkable.py", "link.py", "units.py")
+ENGINE_FILES = (
+    *("network.py", "joins.py", "topology.py", "walls.py", "walkable.py", "units.py"),
+    *("link.py", "segments.py", "places.py", "inside.py"),
+)
 """Modules of geo whose change makes compiled arrays stale."""
 
 
@@ -100,6 +104,22 @@ def project(geometry: ObjectArray, metric_crs: str) -> ObjectArray:
     return np.asarray(shapely.transform(geometry, move), dtype=object)
 
 
+def project_xy(xy: npt.NDArray[np.float64], metric_crs: str) -> npt.NDArray[np.float64]:
+    """Return WGS-84 coordinates in the metric CRS; what is no number stays none, shape (n, 2).
+
+    Parameters
+    ----------
+    xy
+        Longitude and latitude, shape (n, 2).
+    metric_crs
+        Target CRS, for example ``EPSG:4547``.
+    """
+    moved = np.full_like(xy, np.nan)
+    here = np.isfinite(xy).all(axis=1)
+    moved[here] = np.column_stack(_transformer(metric_crs).transform(xy[here, 0], xy[here, 1]))
+    return moved
+
+
 @lru_cache(maxsize=8)
 def _transformer(metric_crs: str) -> Transformer:
     return Transformer.from_crs("EPSG:4326", metric_crs, always_xy=True)
@@ -158,32 +178,51 @@ def fetch_streets(connection: Connection, metric_crs: str, *, within: Within | N
     NotReady
         No streets are loaded.
     """
-    names = ("id", "geom", "highway", "foot", "access", "steps", "wheelchair", "node_a", "node_b")
-    found = fetch_columns(
+
+    def build(low: sql.Composable, high: sql.Composable) -> sql.Composed:
+        return sql.SQL(
+            "SELECT id, ST_AsBinary(geom, 'NDR') AS line, highway, foot, access, steps, wheelchair, node_a, node_b "
+            "FROM onemap.street WHERE valid_to IS NULL AND id >= {low} AND id < {high}{within} ORDER BY id"
+        ).format(low=low, high=high, within=pick_rows(within, "streets", "street", "id"))
+
+    found = fetch_rows(
         connection,
-        sql.SQL(
-            "SELECT id, ST_AsBinary(geom), highway, foot, access, steps, wheelchair, node_a, node_b "
-            "FROM onemap.street WHERE valid_to IS NULL{} ORDER BY id"
-        ).format(pick_rows(within, "streets", "street", "id")),
-        names,
+        build,
+        ("id", "geom", "highway", "foot", "access", "steps", "wheelchair", "node_a", "node_b"),
+        bounds="SELECT min(id), max(id) FROM onemap.street WHERE valid_to IS NULL",
     )
-    if found["id"].shape[0] == 0:
+    if found.count == 0:
         raise NotReady("no streets are loaded", hint="onemap load streets FILE")
-    flags, is_private = classify_streets(
-        found["highway"],
-        foot=found["foot"],
-        access=found["access"],
-        steps=found["steps"],
-        wheelchair=found["wheelchair"],
-    )
+    flags, is_private = _classify(found)
+    lines = found.read_lines("geom")
+    if lines is None:
+        line = project(found.read_places("geom")[0].make_geometry(), metric_crs)
+    else:
+        xy, corners = lines
+        of_line = np.repeat(np.arange(found.count), corners)
+        line = np.asarray(shapely.linestrings(project_xy(xy, metric_crs), indices=of_line), dtype=object)
     return Streets(
-        street_id=whole_numbers(found["id"]),
-        line=project(from_wkb(found["geom"]), metric_crs),
+        street_id=found.id,
+        line=line,
         flags=flags,
         is_private=is_private,
-        node_a=whole_numbers(found["node_a"]),
-        node_b=whole_numbers(found["node_b"]),
+        node_a=found.read_numbers("node_a"),
+        node_b=found.read_numbers("node_b"),
     )
+
+
+def _classify(found: Rows) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Return flags and privacy of streets, worked out once for each combination of tags."""
+    columns = [found.read_codes(name) for name in ("highway", "foot", "access", "wheelchair")]
+    steps = found.read_numbers("steps")
+    kind = steps.copy()
+    for code, words in columns:
+        kind = kind * words.shape[0] + (code + 1)
+    _, first, which = np.unique(kind, return_index=True, return_inverse=True)
+    highway, foot, access, wheelchair = (words[code[first]] for code, words in columns)
+    stairs = np.array([bool(value) for value in steps[first]], dtype=object)
+    flags, is_private = classify_streets(highway, foot=foot, access=access, steps=stairs, wheelchair=wheelchair)
+    return flags[which], is_private[which]
 
 
 def fetch_walls(

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 from psycopg import sql
 
 from geo.errors import NotReady
@@ -15,7 +14,8 @@ from geo.link import Entrances, Links, Ways, link_sites
 from geo.places import Places
 from geo.units import Int32Array, IntArray, ObjectArray
 from layers.bundle import find_bundle, make_key, save_bundle
-from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, whole_numbers
+from layers.copy_read import fetch_rows
+from layers.network import Streetscape, fetch_stamps, project, project_xy
 from layers.part_within import pick_rows
 
 if TYPE_CHECKING:
@@ -94,24 +94,31 @@ def fetch_sites(connection: Connection, streetscape: Streetscape, *, within: Wit
     NotReady
         No facilities are loaded; a part may have none.
     """
-    found = fetch_columns(
+
+    def build(low: sql.Composable, high: sql.Composable) -> sql.Composed:
+        return sql.SQL(
+            "SELECT id, type, name, capacity, ST_AsBinary(geom, 'NDR') AS place FROM onemap.facility "
+            "WHERE valid_to IS NULL AND id >= {low} AND id < {high}{within} ORDER BY id"
+        ).format(low=low, high=high, within=pick_rows(within, "facilities", "facility", "id"))
+
+    found = fetch_rows(
         connection,
-        sql.SQL(
-            "SELECT id, type, name, capacity, ST_AsBinary(geom) FROM onemap.facility "
-            "WHERE valid_to IS NULL{} ORDER BY id"
-        ).format(pick_rows(within, "facilities", "facility", "id")),
+        build,
         ("id", "type", "name", "capacity", "geom"),
+        bounds="SELECT min(id), max(id) FROM onemap.facility WHERE valid_to IS NULL",
     )
-    if found["id"].shape[0] == 0 and within is None:
+    if found.count == 0 and within is None:
         raise NotReady("no facilities are loaded", hint="onemap load facilities FILE")
-    geometry = project(from_wkb(found["geom"]), streetscape.network.metric_crs)
+    lonlat, _ = found.read_places("geom")
+    metric_crs = streetscape.network.metric_crs
+    places = Places(project_xy(lonlat.xy, metric_crs), lonlat.shape_row, project(lonlat.shape, metric_crs))
     return Sites(
-        facility_id=whole_numbers(found["id"]),
-        type=found["type"],
-        name=found["name"],
-        capacity=np.array([np.nan if c is None else float(c) for c in found["capacity"]]),
-        geometry=geometry,
-        zone=streetscape.walls.find_zones(np.asarray(shapely.point_on_surface(geometry), dtype=object)),
+        facility_id=found.id,
+        type=found.read_words("type"),
+        name=found.read_words("name"),
+        capacity=found.read_floats("capacity"),
+        geometry=places.make_geometry(),
+        zone=streetscape.walls.find_zones_at(places.find_inner_points()),
     )
 
 
