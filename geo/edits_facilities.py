@@ -85,8 +85,8 @@ def _add_facility(facilities: Facilities, edit: FacilityAdded, walls: Walls, pla
     check_geometry(edit.geometry, SITE_TYPES, place)
     columns = len(facilities.serves)
     unknown = [c for c in edit.serves if not 0 <= c < columns]
-    if unknown or not edit.serves:
-        raise place.refuse(f"it serves column {unknown[0] if unknown else 'none'}, expected some of 0 to {columns - 1}")
+    if unknown:
+        raise place.refuse(f"it serves column {unknown[0]}, expected some of 0 to {columns - 1}")
     if edit.capacity is not None:
         _check_capacity(edit.capacity, place)
     row = np.array([facilities.zone.shape[0]], dtype=np.int32)

@@ -33,7 +33,7 @@ class FacilityAdded:
     geometry
         Point or outline in the metric CRS.
     serves
-        Columns it counts for, 0-based.
+        Columns it counts for, 0-based; none where another profile judges its type.
     capacity
         Its capacity; None where it is not known.
     """
