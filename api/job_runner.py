@@ -31,6 +31,7 @@ BUG = {
 def do_gap_run(engine: Engine, settings: Settings, request: dict[str, Any], progress: Any) -> dict[str, Any]:
     """Compute and store one gap run and return its id and totals."""
     from layers.follow import set_following
+    from layers.hours import write_at
     from layers.run import run_gaps
     from layers.run_result import GapRequest
 
@@ -39,6 +40,7 @@ def do_gap_run(engine: Engine, settings: Settings, request: dict[str, Any], prog
         profiles=tuple(request["profiles"]),
         minutes=request["minutes"],
         area=request["area"],
+        at=write_at(request.get("at")),
         name=request["name"],
     )
     summary = run_gaps(engine, settings, asked, progress)

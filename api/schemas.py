@@ -415,6 +415,11 @@ class RunOrder(BaseModel):
     minutes: float | None = Field(default=None, gt=0, le=120)
     profiles: list[Text] = Field(default_factory=lambda: ["adult"], min_length=1, max_length=10)
     area: Text | None = None
+    at: Text | None = Field(
+        default=None,
+        description="Local time at which facilities and gates must be open, e.g. 2026-11-23T20:00; hours that are not "
+        "known count as open",
+    )
     name: Text | None = None
     follow: bool = Field(default=False, description="Bring the run up to date after changes of the layers")
 

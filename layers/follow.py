@@ -197,6 +197,9 @@ class _Work:
         why = changes.why_all or self._find_reason()
         if not changes.layers and why is None:
             return self._report("current", "", changes, 0, 0)
+        if self.request.at is not None:
+            # who has hours and who is closed is another question of every facility that changed
+            why = why or "opening hours count"
         if why is None:
             report = self._follow(changes)
             if report is not None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -13,14 +14,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from geo.errors import Conflict, NothingLinked, NotReady
-from geo.partition import EMPTY_BOXES, add_up, split_cells
+from geo.partition import add_up, split_cells
 from layers.catalog import read_pack, read_profiles
 from layers.engine import make_engine
-from layers.homes import Buildings, fetch_areas
-from layers.network import Streetscape, fetch_columns, fetch_stamps, fetch_versions, list_sources, whole_numbers
+from layers.homes import Buildings
+from layers.network import Streetscape, fetch_stamps, list_sources
 from layers.part_compute import PartResult, PartRules, compute_part
+from layers.part_folder import FolderSource
 from layers.part_source import DatabaseSource
-from layers.part_within import Within
 from layers.query.runs import check_name
 from layers.run_key import make_run_key, repeat_run
 from layers.run_plan import BOUND_FACTOR, choose_judged, weigh_columns
@@ -36,14 +37,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from geo.units import IntArray
-    from layers.part_source import PartSource
+    from layers.part_source import PartSource, WholeStore
     from layers.settings import Settings
 
 T = TypeVar("T")
 Tell = Callable[[float, str], None]
-
-NO_POLYGONS = Within((0.0, 0.0, 0.0, 0.0), {"areas": EMPTY_BOXES})
-"""Of areas only the tree."""
 
 VEHICLE_M_S = 17.0
 """How fast the first margin takes vehicles to get ahead (61 km/h as the crow flies); a part that finds faster ones
@@ -71,11 +69,19 @@ class StoreState:
 
 
 @dataclass(frozen=True)
+class FolderState:
+    """One state of a folder of files: their names, sizes and moments of change."""
+
+    folder: str
+    files: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
 class PartTask:
     """One part to compute: plain values, so that it can be sent to another machine."""
 
     settings: Settings
-    state: StoreState
+    state: StoreState | FolderState
     cell: tuple[float, float, float, float]
     rules: PartRules
     threads: int = 1
@@ -124,20 +130,41 @@ def run_part(task: PartTask) -> PartResult:
     task
         What to compute.
     """
+    if isinstance(task.state, FolderState):
+        return compute_part(
+            open_folder(task.state), task.settings, cell=task.cell, rules=task.rules, threads=task.threads
+        )
     engine = make_engine(task.settings, role="reader")
     try:
         with engine.connect() as connection:
             enter_state(connection, task.state)
             return compute_part(
-                DatabaseSource(connection),
-                connection,
-                task.settings,
-                cell=task.cell,
-                rules=task.rules,
-                threads=task.threads,
+                DatabaseSource(connection), task.settings, cell=task.cell, rules=task.rules, threads=task.threads
             )
     finally:
         engine.dispose()
+
+
+def read_folder_state(folder: Path) -> FolderState:
+    """Return the state of a folder of GeoParquet files."""
+    found = {path.name: path.stat() for path in sorted(folder.glob("*.parquet"))}
+    return FolderState(str(folder), {name: (one.st_size, one.st_mtime_ns) for name, one in found.items()})
+
+
+def open_folder(state: FolderState) -> FolderSource:
+    """Return a folder as a source of parts.
+
+    Raises
+    ------
+    Conflict
+        The files are not there, or not those the run began with.
+    """
+    if read_folder_state(Path(state.folder)) != state:
+        raise Conflict(
+            "computing a part of a run: the folder of files is not as it was when the run began",
+            hint="every worker must see the same folder; run it again when nothing is being written there",
+        )
+    return FolderSource(Path(state.folder))
 
 
 def compute_here(tasks: Sequence[PartTask]) -> Iterator[tuple[int, PartResult]]:
@@ -212,15 +239,13 @@ def _scatter(found: Sequence[NDArray[Any]], places: Sequence[IntArray], count: i
     return whole
 
 
-def merge_parts(
-    connection: Connection, settings: Settings, request: GapRequest, found: Sequence[PartResult]
-) -> RunResult:
+def merge_parts(whole: WholeStore, settings: Settings, request: GapRequest, found: Sequence[PartResult]) -> RunResult:
     """Return the result of a run from the results of its parts.
 
     Parameters
     ----------
-    connection
-        An open connection in the state the parts were computed from; reads only.
+    whole
+        What is known about the whole.
     settings
         Link distances and the city file.
     request
@@ -235,32 +260,30 @@ def merge_parts(
     """
     buildings, rows, places = _lay_together(found)
     facility_id = _scatter([part.facility_id for part in found], places, rows.shape[0])
-    sites = fetch_columns(connection, "SELECT id FROM onemap.facility WHERE valid_to IS NULL ORDER BY id", ("id",))
-    site_id = whole_numbers(sites["id"])
-    pack = read_pack(city_file=settings.city_file)
     study = Study(
         settings=settings,
-        versions=fetch_versions(connection),
-        pack=pack,
+        versions=whole.versions,
+        pack=read_pack(city_file=settings.city_file),
         profiles=read_profiles(),
-        streetscape=_make(Streetscape, made_from=list_sources(connection)),
+        streetscape=_make(Streetscape, made_from=whole.made_from),
         buildings=buildings,
-        sites=_make(Sites, facility_id=site_id),
-        areas=fetch_areas(connection, within=NO_POLYGONS),
+        sites=_make(Sites, facility_id=whole.site_id),
+        areas=whole.areas,
     )
     is_linked = _scatter([part.is_linked for part in found], places, rows.shape[0])
     columns, people = _weigh(study, rows, request, found)
     _check_linked(columns, is_linked, request, settings)
-    whole = add_up([part.census for part in found])
+    network = add_up([part.census for part in found])
     unattached = sum(part.gates_unattached for part in found)
-    figures = (whole.nodes, whole.edges, whole.street_parts, round(whole.largest_share * 1000), unattached)
+    share = round(network.largest_share * 1000)
+    figures = (network.nodes, network.edges, network.street_parts, share, unattached)
     return RunResult(
         study=study,
         columns=columns,
         rows=rows,
         is_linked=is_linked,
         reach_ms=_scatter([part.reach_ms for part in found], places, rows.shape[0]),
-        facility=np.where(facility_id >= 0, np.searchsorted(site_id, facility_id), -1).astype(np.int32),
+        facility=np.where(facility_id >= 0, np.searchsorted(whole.site_id, facility_id), -1).astype(np.int32),
         radius_mm=_scatter([part.radius_mm for part in found], places, rows.shape[0]),
         people=people,
         network_counts=dict(zip(NETWORK_COUNTS, figures, strict=True)),
@@ -361,14 +384,15 @@ def run_in_parts(  # noqa: PLR0913 - where, what, how many, by whom, and who wat
         if again is not None:
             return again
         tell(0.0, "cutting the study area into parts")
+        source = DatabaseSource(connection)
         tasks = plan_parts(connection, settings, request, parts=parts, workers=workers)
         found: list[PartResult | None] = [None] * len(tasks)
         for done, (number, part) in enumerate(compute(tasks), 1):
             found[number] = part
             tell(0.05 + 0.75 * done / len(tasks), f"{done} of {len(tasks)} parts")
         tell(0.85, "storing the result")
-        result = merge_parts(connection, settings, request, [part for part in found if part is not None])
-        _check_whole(connection, result)
+        result = merge_parts(source.read_whole(), settings, request, [part for part in found if part is not None])
+        _check_whole(source, result)
         summary = save_run(connection, result, request, duration_s=time.perf_counter() - started, key=key)
     tell(1.0, "done")
     return summary
@@ -395,7 +419,15 @@ def plan_parts(
     NotReady
         Streets, buildings or facilities are not loaded.
     """
-    source = DatabaseSource(connection)
+    return cut_up(
+        DatabaseSource(connection), read_state(connection), settings, request, -workers if parts is None else parts
+    )
+
+
+def cut_up(
+    source: PartSource, state: StoreState | FolderState, settings: Settings, request: GapRequest, parts: int
+) -> list[PartTask]:
+    """Return the parts of a run on any source; a negative number of parts leaves it to the number of workers."""
     homes = source.count_homes()
     counted = source.count_types()
     for is_there, layer in (
@@ -406,17 +438,16 @@ def plan_parts(
         if not is_there:
             raise NotReady(f"no {layer} are loaded", hint=f"onemap load {layer} FILE")
     rules = make_rules(source, settings, request)
-    state = read_state(connection)
-    cells = split_cells(*source.sample_homes(), choose_parts(homes, workers=workers) if parts is None else parts)
+    cells = split_cells(*source.sample_homes(), choose_parts(homes, workers=-parts) if parts < 0 else parts)
     return [PartTask(settings, state, tuple(cell), rules) for cell in cells.tolist()]
 
 
-def _check_whole(connection: Connection, result: RunResult) -> None:
+def _check_whole(source: PartSource, result: RunResult) -> None:
     """Make sure that every building was computed in exactly one part."""
     ids = result.study.buildings.building_id
-    if (np.diff(ids) == 0).any() or ids.shape[0] != DatabaseSource(connection).count_homes():
+    if (np.diff(ids) == 0).any() or ids.shape[0] != source.count_homes():
         raise Conflict(
             f"laying the parts of a run together: they hold {ids.shape[0]:,} buildings, the store "
-            f"{DatabaseSource(connection).count_homes():,}",
+            f"{source.count_homes():,}",
             hint="run it again when nothing is being loaded",
         )

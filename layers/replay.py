@@ -45,6 +45,7 @@ def read_request(stored: dict[str, Any]) -> GapRequest:
         profiles=tuple(stored["profiles"]),
         minutes=stored["minutes"],
         area=stored["area"],
+        at=stored.get("at"),
         name=stored["name"],
     )
 

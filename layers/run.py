@@ -63,6 +63,7 @@ def compute_run(
         No building lies within the link distance of any street.
     """
     plan = prepare_run(connection, study, request, must_link=must_link)
+    study = plan.study
     radius_of = find_radii(study, plan)
     found: dict[int, Reach] = {}
     linked: dict[int, BoolArray] = {}

@@ -11,6 +11,7 @@ from geo.errors import NotFound, NothingLinked, RequestError
 from geo.gaps import weigh_people
 from geo.reach import Homes, check_bound
 from layers.catalog import choose_profiles
+from layers.hours import set_clock
 from layers.run_result import EVERYBODY, NETWORK_COUNTS, Column
 from layers.study import Tread, load_tread
 
@@ -78,6 +79,8 @@ class RunPlan:
     ----------
     judged, columns
         One a column of the result.
+    study
+        The store as arrays, as it is at the moment asked for.
     rows
         Rows of the buildings judged in ``study.buildings``, ascending, shape (n,).
     parts
@@ -90,6 +93,7 @@ class RunPlan:
         For each column the people of its demand group in every building; equal groups share an array, shape (n,).
     """
 
+    study: Study
     judged: tuple[Judged, ...]
     columns: tuple[Column, ...]
     rows: IntArray
@@ -121,6 +125,7 @@ def prepare_run(connection: Connection, study: Study, request: GapRequest, *, mu
         No building lies within the link distance of any street.
     """
     judged = choose_judged(study.pack, study.profiles, request)
+    study = set_clock(connection, study, request.at)
     rows = choose_buildings(study, request.area)
     parts = []
     for code in dict.fromkeys(one.profile for one in judged):
@@ -140,6 +145,7 @@ def prepare_run(connection: Connection, study: Study, request: GapRequest, *, mu
         judged, study.sites, study.pack, linked=linked, bases=[basis for _, basis in weights]
     )
     return RunPlan(
+        study=study,
         judged=tuple(judged),
         columns=columns,
         rows=rows,

@@ -36,6 +36,8 @@ class GapRequest:
         Limit for all types in minutes, instead of each type's own; None keeps those.
     area
         Code of the area whose buildings are judged; None means all. Facilities outside it still serve.
+    at
+        Local time at which facilities and gates must be open, ``YYYY-MM-DDTHH:MM``; None leaves hours out of account.
     name
         A name people will find the run by.
     """
@@ -44,6 +46,7 @@ class GapRequest:
     profiles: tuple[str, ...] = (DEFAULT_PROFILE,)
     minutes: float | None = None
     area: str | None = None
+    at: str | None = None
     name: str | None = None
 
 

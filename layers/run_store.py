@@ -139,6 +139,7 @@ def _count(result: RunResult) -> dict[str, int]:
         "people": int(np.maximum(people, 0).sum(dtype=np.int64)),
         "facilities": int(result.study.sites.facility_id.shape[0]),
         **result.network_counts,
+        **({} if result.study.clock is None else result.study.clock.counts),
     }
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from geo.units import BoolArray
+    from layers.hours import Clock
     from layers.part_within import Within
     from layers.settings import Settings
 
@@ -66,6 +67,8 @@ class Study:
         What was loaded.
     within
         The part of the study area this is; None for all of it.
+    clock
+        What is closed at the moment this is about; None where hours do not count.
     """
 
     settings: Settings
@@ -77,6 +80,7 @@ class Study:
     sites: Sites
     areas: Areas
     within: Within | None = None
+    clock: Clock | None = None
     treads: dict[str, Tread] = field(default_factory=dict)
 
 
@@ -148,6 +152,8 @@ def load_tread(connection: Connection, study: Study, profile: Profile) -> Tread:
     if profile.code in study.treads:
         return study.treads[profile.code]
     walk, is_open, kind = _load_walk(connection, study, profile)
+    if study.clock is not None:
+        kind += f" closed_gates={study.clock.gate_id.tolist()}"
     settings = study.settings
     ways = Ways(
         study.streetscape.network,

@@ -48,6 +48,7 @@ def gaps() -> None:
     "--profile", "profiles", multiple=True, metavar="P", help="adult (default), older, child, wheelchair or driving."
 )
 @click.option("--area", metavar="CODE", help="Judge only the buildings of this area.")
+@click.option("--at", metavar="TIME", help="Local time when facilities and gates must be open, e.g. 2026-11-23T20:00.")
 @click.option("--name", metavar="TEXT", help="A name to find the run by.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also export the buildings to this file.")
 @click.option("--follow", is_flag=True, help="Bring the run up to date after changes (`onemap gaps follow`).")
@@ -62,6 +63,9 @@ def gaps() -> None:
 def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked: Any) -> None:
     """Walk from every building to the nearest facility of each type and store who is covered.
 
+    With --at, only what is open then counts: facilities by opening_hours, gates by hours, both as OpenStreetMap writes
+    them (Mo-Fr 08:00-18:00; PH off). What has no hours counts as open; the answer says how many.
+
     Types reached by vehicle are judged by the profile driving, from the facility to the building: by streets' classes
     and limits, one-way streets and turn bans. What the standard gives no time for needs --minutes.
 
@@ -71,6 +75,7 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
     """
     from layers.export import check_format
     from layers.follow import set_following
+    from layers.hours import write_at
     from layers.query.exports import export_run
     from layers.run_result import DEFAULT_PROFILE, GapRequest
 
@@ -81,6 +86,7 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
         profiles=tuple(dict.fromkeys(asked["profiles"])) or (DEFAULT_PROFILE,),
         minutes=asked["minutes"],
         area=asked["area"],
+        at=write_at(asked["at"]),
         name=asked["name"],
     )
     with open_engine(settings) as engine:
@@ -102,6 +108,12 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
         f"({counts['buildings_linked']:,} linked), {counts['people']:,} people, {len(summary.totals)} types, "
         f"{summary.duration_s:.1f} s"
     )
+    if request.at is not None:
+        click.echo(
+            f"At {request.at.replace('T', ' ')}: {counts['facilities_closed']:,} facilities and "
+            f"{counts['gates_closed']:,} gates are closed; {counts['facilities_without_hours']:,} facilities have no "
+            f"hours and {counts['hours_unreadable']:,} entries cannot be read: these count as open"
+        )
     _print_totals(summary.totals)
     if counts["largest_part_permille"] < CONNECTED_PERMILLE:
         click.echo(

@@ -16,6 +16,7 @@ from geo.errors import NotFound, RequestError
 from layers import tiles
 from layers.catalog import read_profiles
 from layers.follow import JOB_KIND, order_following, set_following
+from layers.hours import write_at
 from layers.jobs import create_job, fetch_job
 from layers.query.exports import LAYOUTS, with_area_geometry
 from layers.query.results import (
@@ -107,6 +108,7 @@ async def order_run(
     _check_words("types", order.types, {item.code for item in services.pack.types})
     _check_words("profiles", order.profiles, set(read_profiles()))
     check_name(order.name)
+    write_at(order.at)
     await read(check_area, order.area)
     request = order.model_dump()
     async with services.writer.begin() as connection:
