@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from geo.costs import WalkProfile, find_walkable
+from geo.costs import WalkProfile
 from geo.edits import (
     Edit,
     Facilities,
@@ -29,12 +29,15 @@ from geo.link import Barriers, Ways, link_points, link_sites, split_long_barrier
 from geo.network import CLOSED_ON_FOOT, STEPS, Gates, Streets
 from geo.radius import find_radius
 from geo.reach import Homes, find_reach, prepare_walk
+from geo.units import NO_COST
 from geo.whatif import Base, Column, Figures, Step
 from tests.gridcity import ORIGIN, GridCity, box, line, objects, point
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from geo.network import Network
+    from geo.reach import Walk
     from geo.units import ObjectArray
 
 Rng = np.random.Generator
@@ -51,11 +54,13 @@ def make_base(
     *,
     bounds_s: Sequence[float],
     profile: WalkProfile = PACE,
+    make_walk: Callable[[Network], Walk] | None = None,
 ) -> Base:
     """Return the base of a full run."""
     network = build_town(town)
-    walk = prepare_walk(network, profile)
-    ways = Ways(network, find_walkable(network, profile), town.barriers, town.max_link_m, town.outline_reach_m)
+    walk = prepare_walk(network, profile) if make_walk is None else make_walk(network)
+    is_open = (walk.cost_ab != NO_COST) | (walk.cost_ba != NO_COST)
+    ways = Ways(network, is_open, town.barriers, town.max_link_m, town.outline_reach_m)
     zone = town.walls.find_zones(np.asarray(shapely.point_on_surface(homes), dtype=object))
     site_zone = town.walls.find_zones(np.asarray(shapely.point_on_surface(sites), dtype=object))
     linked = Homes(link_points(homes, zone, ways=ways), zone)
@@ -78,6 +83,7 @@ def make_base(
         gate_point=town.open_gate_point,
         max_link_m=town.max_link_m,
         outline_reach_m=town.outline_reach_m,
+        make_walk=make_walk,
     )
 
 

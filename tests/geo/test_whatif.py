@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import shapely
 
+from geo.costs import WalkProfile
+from geo.driving_turns import TurnBans, prepare_drive
 from geo.edits import (
+    FACILITY_EDITS,
     MAX_EDITS,
     Edit,
     FacilityAdded,
@@ -26,12 +29,16 @@ from geo.edits import (
 from geo.errors import DataError, RequestError
 from geo.gaps import COVERED, UNKNOWN
 from geo.network import CLOSED_ON_FOOT, STEPS
+from geo.units import NO_COST
 from geo.whatif import Base, Step, WhatIf, run_in_full
 from tests.gridcity import PAPER, GridCity, box, line, objects, point
-from tests.whatifcity import make_base, make_town, random_city, show_difference
+from tests.whatifcity import RandomCity, make_base, make_town, random_city, show_difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from geo.network import Network
+    from geo.reach import Walk
 
 
 def check_step(base: Base, step: Step) -> None:
@@ -151,7 +158,7 @@ class TestOnPaper:
     def test_steps_are_no_way_for_wheels(self) -> None:
         base = block(homes=[point(0, 50)], sites=[point(100, 50)])
         made = make_base(
-            make_town(GridCity.grid(4, 2)), base.home, base.facilities.geometry, [[0]], bounds_s=[2000.0],
+            make_town(GridCity.grid(4, 2)), objects([point(0, 50)]), base.facilities.geometry, [[0]], bounds_s=[2000.0],
             profile=type(PAPER)("wheels", 1.0, steps=False),
         )  # fmt: skip
         assert seconds(made, PathDrawn(line((0, 50), (100, 50)), flags=STEPS)) == [200]
@@ -317,6 +324,40 @@ class TestSteps:
         check_step(full, other.run([FacilityClosed(0)]))
 
 
+def drive_all(network: Network) -> Walk:
+    """Return a network as driven where the street's number says which way, how fast and which turns are banned."""
+    street = network.edge_street
+    ms = (network.edge_mm * (50 + street * 37 % 350) // 1000).astype(np.uint32)
+    ahead, back = ms.copy(), ms.copy()
+    ahead[street % 7 == 3] = NO_COST
+    back[street % 7 == 5] = NO_COST
+    bans = []
+    for node in range(network.node_count):
+        edges = network.adj_edge[network.indptr[node] : network.indptr[node + 1]].tolist()
+        bans += [(e, node, f) for e in edges for f in edges if (street[e] * 31 + street[f] * 17) % 4 == 0]
+    table = np.array(bans, dtype=np.int64).reshape(-1, 3)
+    turns = TurnBans(table[:, 0], table[:, 1], table[:, 2])
+    return prepare_drive(network, WalkProfile("driving", 2.0), ahead, back, bans=turns)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_facilities_of_a_driven_town_are_patched_and_its_streets_run_in_full(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    homes = objects([point(*xy) for xy in rng.uniform(-20, 520, (60, 2))])
+    sites = objects([point(*xy) for xy in rng.uniform(-20, 520, (6, 2))])
+    town = make_town(GridCity.grid(5, 5))
+    base = make_base(town, homes, sites, [[0, 2, 3], range(6)], bounds_s=[60.0, 600.0], make_walk=drive_all)
+    city = RandomCity(base, 500, 500, with_shapes=True)
+    step = WhatIf(base).start
+    for _ in range(6):
+        edits = [city.draw_edit(rng, step)]
+        if seed % 5:
+            edits = [e for e in edits if isinstance(e, FACILITY_EDITS)]
+        step = step.apply(edits)
+        check_step(base, step)
+    assert any(column.rows.size for column in step.answer.columns)
+
+
 BAD = [
     (FacilityClosed(7), "no facility 7"),
     (FacilityClosed(-1), "no facility -1"),
@@ -325,7 +366,6 @@ BAD = [
     (FacilityResized(0, -1.0), "capacity -1"),
     (FacilityResized(0, 1e12), "capacity 1000"),
     (FacilityAdded(point(0, 0), (0,), capacity=float("inf")), "capacity inf"),
-    (FacilityAdded(point(0, 0), ()), "column none"),
     (FacilityAdded(point(0, 0), (3,)), "column 3"),
     (FacilityAdded(shapely.Point(), (0,)), "empty"),
     (FacilityAdded(shapely.LineString([(0, 0), (1, 1)]), (0,)), "geometry LineString"),
