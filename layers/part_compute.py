@@ -31,14 +31,11 @@ from geo.reach import Homes, Reach, find_reach
 from geo.units import MM_PER_M
 from layers.network import project
 from layers.part_within import BARRIERS, Within
-from layers.run import compute_run
 from layers.run_plan import BOUND_FACTOR, choose_judged
 from layers.sites import list_serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from sqlalchemy import Connection
 
     from geo.units import BoolArray, FloatArray, Int32Array, IntArray
     from layers.part_source import PartSource
@@ -139,7 +136,6 @@ class _Region:
 
 def compute_part(
     source: PartSource,
-    connection: Connection,
     settings: Settings,
     *,
     cell: tuple[float, float, float, float],
@@ -152,8 +148,6 @@ def compute_part(
     ----------
     source
         Where the part is read from.
-    connection
-        An open connection in the state the source reads.
     settings
         Link distances and the city file.
     cell
@@ -180,8 +174,9 @@ def compute_part(
         # nothing a part compiles is of use to another: it leaves no cache behind
         with tempfile.TemporaryDirectory(prefix="onemap-part-") as folder:
             study = source.load(replace(settings, home=Path(folder)), region.within)
+            study = source.set_clock(study, rules.request.at)
             study = _widen_sites(source, study, region, rules)
-            result = compute_run(connection, study, rules.request, threads=threads, must_link=False)
+            result = source.compute(study, rules.request, threads=threads)
             if region.holds_all or _is_proved(study, result, region, rules, threads):
                 return _pack(source, study, result, region.within, margin_m)
         margin_m *= GROWTH

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from psycopg import sql
 from sqlalchemy import func, select
 
 from geo.partition import EMPTY_BOXES
-from layers.network import fetch_columns, whole_numbers
-from layers.part_within import meets, pick_homes, pick_middles
+from layers.homes import Areas, fetch_areas
+from layers.hours import close_sites, set_clock
+from layers.network import fetch_columns, fetch_versions, list_sources, whole_numbers
+from layers.part_within import NO_POLYGONS, meets, pick_homes, pick_middles
+from layers.run import compute_run
 from layers.sites import fetch_sites
 from layers.study import load_study
 from layers.tables import building, facility
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from geo.units import FloatArray, IntArray
     from layers.part_within import Within
+    from layers.run_result import GapRequest, RunResult
     from layers.settings import Settings
     from layers.study import Study
 
@@ -32,6 +36,28 @@ SAMPLE_ROWS = 200_000
 
 LAYER_TABLES = {"streets": "street", "gates": "gate", "facilities": "facility"}
 BOUND_TABLES = ("street", "building", "facility", "gate", "compound")
+
+
+@dataclass(frozen=True)
+class WholeStore:
+    """What is known about the whole without reading it in one piece.
+
+    Attributes
+    ----------
+    versions
+        Versions of the layers.
+    made_from
+        Settings of the network.
+    site_id
+        Ids of all facilities, ascending, shape (f,).
+    areas
+        The tree of areas; polygons are missing.
+    """
+
+    versions: dict[str, int]
+    made_from: dict[str, Any]
+    site_id: IntArray
+    areas: Areas
 
 
 class PartSource(Protocol):
@@ -75,6 +101,15 @@ class PartSource(Protocol):
 
     def load_sites(self, study: Study, within: Within) -> Study:
         """Return a part with its facilities read anew."""
+
+    def set_clock(self, study: Study, at: str | None) -> Study:
+        """Return a part as it is at a moment."""
+
+    def compute(self, study: Study, request: GapRequest, *, threads: int) -> RunResult:
+        """Return the result of a part."""
+
+    def read_whole(self) -> WholeStore:
+        """Return what is known about the whole without reading it in one piece."""
 
 
 class DatabaseSource:
@@ -165,7 +200,26 @@ class DatabaseSource:
 
     def load_sites(self, study: Study, within: Within) -> Study:
         """Return a part with its facilities read anew."""
-        return replace(study, sites=fetch_sites(self.connection, study.streetscape, within=within))
+        sites = fetch_sites(self.connection, study.streetscape, within=within)
+        return replace(study, sites=sites if study.clock is None else close_sites(sites, study.clock))
+
+    def set_clock(self, study: Study, at: str | None) -> Study:
+        """Return a part as it is at a moment."""
+        return set_clock(self.connection, study, at)
+
+    def compute(self, study: Study, request: GapRequest, *, threads: int) -> RunResult:
+        """Return the result of a part."""
+        return compute_run(self.connection, study, request, threads=threads, must_link=False)
+
+    def read_whole(self) -> WholeStore:
+        """Return what is known about the whole without reading it in one piece."""
+        query = "SELECT id FROM onemap.facility WHERE valid_to IS NULL ORDER BY id"
+        return WholeStore(
+            versions=fetch_versions(self.connection),
+            made_from=list_sources(self.connection),
+            site_id=whole_numbers(fetch_columns(self.connection, query, ("id",))["id"]),
+            areas=fetch_areas(self.connection, within=NO_POLYGONS),
+        )
 
     def _find_sticking(self, table: str, boxes: FloatArray, condition: LiteralString) -> FloatArray:
         main: Sequence[float] = boxes[0].tolist()

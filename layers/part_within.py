@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 BARRIERS = "barriers"
 """Key of the boxes within which reference layers that bar links are read."""
 
+EMPTY_BOXES = np.empty((0, 4), dtype=np.float64)
+
 WORLD = (-180.0, -90.0, 180.0, 90.0)
 
 
@@ -135,3 +137,7 @@ def pick_middles(cell: tuple[float, float, float, float], alias: str) -> sql.Com
     return clause.format(
         g=sql.Identifier(alias, "geom"), **{name: sql.Literal(float(side)) for name, side in sides.items()}
     )
+
+
+NO_POLYGONS = Within((0.0, 0.0, 0.0, 0.0), {"areas": EMPTY_BOXES})
+"""Of areas only the tree."""
