@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select
 
+from geo.errors import Conflict, NotFound, NotReady
 from layers import tables
-from layers.query.scenarios import (
-    describe_scenario,
-    fetch_difference,
-    fetch_scenario,
-)
+from layers.follow import follow_run
+from layers.query.scenarios import build_scenarios, describe_scenario, fetch_difference, fetch_scenario
 from layers.run import run_gaps
+from layers.run_result import GapRequest
 from layers.scenario_result import describe_difference
-from tests.gridcity import box
+from layers.scenario_store import delete_scenario, read_batches, rename_scenario, replace_scenario
+from layers.scenario_tables import scenario_area, scenario_change, scenario_edit
+from tests.gridcity import box, point
+from tests.gridstore import save_site
 from tests.layers.scenario_town import (
     CLINIC,
     NINE,
+    PRIMARY,
     REQUEST,
     DataEditor,
     Store,
@@ -162,3 +165,79 @@ def test_a_scenario_is_a_full_run_on_edited_data(store: Store, name: str) -> Non
         told = describe_scenario(connection, fetch_scenario(connection, made.id))
     assert told["stale"] is True
     assert told["changed_layers"] == ["facilities", "gates", "streets"]
+
+
+def test_types_reached_by_vehicle_follow_facilities_alone(store: Store) -> None:
+    fire, request = "SAF_FIRE1", GapRequest(types=("SAF_FIRE1", PRIMARY))
+    with store.db.writer.begin() as connection:
+        save_site(connection, point(30, 30), fire)
+    base = run_gaps(store.db.writer, store.settings, request)
+    edits = [
+        {"op": "add_facility", "type": fire, "geometry": at(900, 480)},
+        {"op": "draw_path", "geometry": way((1000, 500), (1150, 200), (1300, 0))},
+    ]
+    result = store.scenarios.draft(str(base.id), edits)
+    difference = describe_difference(result, buildings=10_000)
+    assert {(one["type"], one["profile"]) for one in difference["types"]} == {(fire, "driving"), (PRIMARY, "adult")}
+    with store.db.writer.begin() as connection:
+        DataEditor(connection).apply(edits[:1])
+    again = run_gaps(store.db.writer, store.settings, request)
+    with store.db.reader.connect() as connection:
+        before, now = (read_buildings(connection, one) for one in (base.id, again.id))
+    driven = {key: row for key, row in now.items() if key[1] == fire and row != before[key]}
+    told = {(row["building_id"], row["type"], row["profile"]): row for row in difference["buildings"]}
+    assert {key for key in told if key[1] == fire} == set(driven)
+    for key, row in driven.items():
+        assert (told[key]["reach_s_after"], told[key]["status_after"]) == (row["reach_s"], row["status"])
+
+
+def test_a_run_of_one_area_changes_there_alone(store: Store) -> None:
+    run = run_gaps(store.db.writer, store.settings, replace(REQUEST, area="420101"))
+    result = store.scenarios.draft(str(run.id), [{"op": "add_facility", "type": CLINIC, "geometry": at(480, 200)}])
+    areas = {row["area_code"] for row in describe_difference(result, buildings=10_000)["buildings"]}
+    assert areas == {"420101"}
+
+
+def test_two_who_change_a_scenario_at_once_are_told(store: Store) -> None:
+    made = store.scenarios.create("latest", [{"op": "add_facility", "type": CLINIC, "geometry": at(480, 260)}])
+    with store.db.writer.begin() as connection:
+        row = fetch_scenario(connection, made.id)
+        rename_scenario(connection, made.id, name="other")
+    with store.db.writer.begin() as connection, pytest.raises(Conflict, match="revision 2") as fault:
+        replace_scenario(connection, made.id, made.result, read_batches(row), revision=row.revision)
+    assert "Read it again" in fault.value.hint
+    with store.db.writer.begin() as connection:
+        delete_scenario(connection, made.id)
+    with store.db.writer.begin() as connection, pytest.raises(NotFound) as gone:
+        replace_scenario(connection, made.id, made.result, read_batches(row), revision=row.revision)
+    assert gone.value.parameter == "scenario_id"
+    with store.db.reader.connect() as connection:
+        for table in (scenario_edit, scenario_change, scenario_area):
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
+
+
+def test_a_scenario_goes_with_its_run(store: Store) -> None:
+    made = store.scenarios.create("latest", [{"op": "add_facility", "type": CLINIC, "geometry": at(480, 260)}])
+    with store.db.writer.begin() as connection:
+        connection.execute(tables.run.delete())
+    with store.db.reader.connect() as connection:
+        assert connection.execute(build_scenarios()).all() == []
+    with pytest.raises(NotFound):
+        store.scenarios.undo(made.id)
+    with pytest.raises(NotReady):
+        store.scenarios.draft("latest", [])
+
+
+def test_a_followed_base_makes_a_scenario_stale(store: Store) -> None:
+    made = store.scenarios.create("latest", [{"op": "add_facility", "type": CLINIC, "geometry": at(480, 260)}])
+    with store.db.writer.begin() as connection:
+        save_site(connection, point(700, 100), CLINIC)
+    follow_run(store.db.writer, store.settings, str(store.run_id))
+    with store.db.reader.connect() as connection:
+        told = describe_scenario(connection, fetch_scenario(connection, made.id))
+    assert (told["stale"], told["changed_layers"]) == (True, ["facilities"])
+    with pytest.raises(Conflict, match="brought up to date"):
+        store.scenarios.append(made.id, [{"op": "close_facility", "facility_id": -1}])
+    store.scenarios.rebase(made.id, "latest")
+    with store.db.reader.connect() as connection:
+        assert describe_scenario(connection, fetch_scenario(connection, made.id))["stale"] is False
