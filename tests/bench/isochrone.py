@@ -88,18 +88,28 @@ def count_wrong(question: Question, turn: int, circle: Circle, polygon: shapely.
     network = question.ground.walk.network
     found = np.full(network.node_count, NONE, dtype=np.int64)
     for ends in circle.reached:
-        np.minimum.at(found, ends.walk.exit_a[ends.edge], ends.a_ms)
-        np.minimum.at(found, ends.walk.exit_b[ends.edge], ends.b_ms)
+        # at the gates of compounds their residents have times of their own
+        public = network.edge_zone[ends.edge] == OUTSIDE
+        edge = ends.edge[public]
+        np.minimum.at(found, ends.walk.exit_a[edge], ends.a_ms[public])
+        np.minimum.at(found, ends.walk.exit_b[edge], ends.b_ms[public])
     label = question.truth[turn % len(question.truth)]
     truth = np.where(label == NONE, NONE, label >> 32)
     found = np.where(found <= BOUND_MS, found, NONE)
-    # people inside compounds leave by gates that the public may not pass
-    public = network.node_zone == OUTSIDE
-    wrong = int((found[public] != truth[public]).sum())
+    outside = (network.node_zone == OUTSIDE) & (ground_edges(question.ground) > 0)
+    wrong = int((found[outside] != truth[outside]).sum())
     inside = np.flatnonzero(label != NONE)
     points = shapely.points(network.node_x_mm[inside] / 1000, network.node_y_mm[inside] / 1000)
     shapely.prepare(polygon)
-    return wrong + int((~shapely.intersects(polygon, points)).sum()), int(public.sum()) + inside.shape[0]
+    return wrong + int((~shapely.intersects(polygon, points)).sum()), int(outside.sum()) + inside.shape[0]
+
+
+def ground_edges(ground: Ground) -> IntArray:
+    """Return how many edges outside compounds end at each node."""
+    network = ground.walk.network
+    edge = np.flatnonzero(network.edge_zone == OUTSIDE)
+    ends = np.concatenate([network.edge_a[edge], network.edge_b[edge]])
+    return np.bincount(ends, minlength=network.node_count)
 
 
 def _check_ours(question: Question) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -180,24 +181,35 @@ def open_store(size: str) -> Store:
     name = f"bench_{size.replace('-', '_').lower()}_{hash_makers(size)}"
     settings = replace(with_database(server, name), reader_timeout_s=3600.0, writer_timeout_s=0)
     done = folder / "files" / f"{name}.filled"
-    engine = None
-    if not done.exists():
-        drop_databases(server, f"bench_{size.replace('-', '_').lower()}_")
-        migrate(settings)
-        engine = make_engine(settings, role="owner")
-        began = time.monotonic()
-        fill(engine)
-        # temporary tables of the loads go with their connections
-        engine.dispose()
-        with psycopg.connect(
-            **libpq_parameters(settings, role="owner"),  # type: ignore[arg-type]
-            autocommit=True,
-        ) as connection:
-            connection.execute("VACUUM ANALYZE")
-        done.parent.mkdir(exist_ok=True)
-        done.write_text(f"{time.monotonic() - began:.0f} s\n", encoding="ascii")
-        say(f"filled the database {size} in {time.monotonic() - began:.0f} s")
-    return Store(settings, engine or make_engine(settings, role="owner"), folder / "files")
+    with lock(folder):
+        if not done.exists():
+            drop_databases(server, f"bench_{size.replace('-', '_').lower()}_")
+            migrate(settings)
+            began = time.monotonic()
+            fill_database(settings, fill)
+            done.parent.mkdir(exist_ok=True)
+            done.write_text(f"{time.monotonic() - began:.0f} s\n", encoding="ascii")
+            say(f"filled the database {size} in {time.monotonic() - began:.0f} s")
+    return Store(settings, make_engine(settings, role="owner"), folder / "files")
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Keep other benches waiting."""
+    with (folder / "lock").open("w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def fill_database(settings: Settings, fill: Callable[[Engine], None]) -> None:
+    """Fill an empty database and tidy it up."""
+    engine = make_engine(settings, role="owner")
+    fill(engine)
+    # temporary tables of the loads go with their connections
+    engine.dispose()
+    parameters = libpq_parameters(settings, role="owner")
+    with psycopg.connect(**parameters, autocommit=True) as connection:  # type: ignore[arg-type]
+        connection.execute("VACUUM ANALYZE")
 
 
 def make_database(name: str) -> Settings:
