@@ -12,21 +12,16 @@ from geo.units import Int32Array, IntArray, UInt32Array
 _NO_COST = np.int64(0xFFFFFFFF)
 
 
-@njit(cache=True, nogil=True)
-def _note(home: int, ms: np.int64, bound_ms: int, best: Int32Array, found: Int32Array, count: int) -> int:
-    """Lower the time of a home and return how many homes are found now."""
-    if ms > bound_ms:
-        return count
-    if best[home] < 0:
-        found[count] = home
-        count += 1
-        best[home] = ms
-    elif ms < best[home]:
-        best[home] = ms
-    return count
+@njit(cache=True, nogil=True, inline="always")
+def _note(home: int, ms: np.int64, beyond: int, best: Int32Array, found: Int32Array, count: int) -> int:
+    """Lower the time of a home and return how many homes are found now; no branches, none could be predicted."""
+    known = np.int64(best[home])
+    best[home] = min(known, ms)
+    found[count] = home
+    return int(count + ((known == beyond) & (ms < known)))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _time_of(label: IntArray, own: IntArray, node: int, add: int) -> np.int64:
     """Return the milliseconds of a home that leaves to a node."""
     key = min(label[node], own[node])
@@ -60,31 +55,21 @@ def _find_zones(
 @njit(cache=True, nogil=True)
 def _read_at(
     nodes: Int32Array,
-    ptr: Int32Array,
-    home_at: Int32Array,
-    node_a: Int32Array,
-    node_b: Int32Array,
-    add_a: Int32Array,
-    add_b: Int32Array,
-    home_zone: Int32Array,
-    turn: int,
-    mark: Int32Array,
+    home_ptr: Int32Array,
+    home_at: IntArray,
     label: IntArray,
-    own: IntArray,
-    bound_ms: int,
+    beyond: int,
     best: Int32Array,
     found: Int32Array,
-    count: int,
 ) -> int:
-    """Note the homes that leave to some nodes, but for those in compounds that are searched apart."""
+    """Note the homes that leave to some nodes, by either end of their edge, and return how many there are."""
+    count = 0
     for n in range(nodes.shape[0]):
-        for i in range(ptr[nodes[n]], ptr[nodes[n] + 1]):
-            home = home_at[i]
-            zone = home_zone[home]
-            if best[home] >= 0 or (zone >= 0 and mark[zone] == turn):
-                continue
-            ms = min(_time_of(label, own, node_a[home], add_a[home]), _time_of(label, own, node_b[home], add_b[home]))
-            count = _note(home, ms, bound_ms, best, found, count)
+        node = nodes[n]
+        cost = label[node] >> 32
+        for i in range(home_ptr[node], home_ptr[node + 1]):
+            ms = cost + (home_at[i] & 0xFFFFFFFF)
+            count = _note(home_at[i] >> 32, ms, beyond, best, found, count)
     return count
 
 
@@ -103,7 +88,7 @@ def _meet(
     edge_mm: IntArray,
     cost_ab: UInt32Array,
     cost_ba: UInt32Array,
-    bound_ms: int,
+    beyond: int,
     best: Int32Array,
     found: Int32Array,
     count: int,
@@ -117,7 +102,7 @@ def _meet(
             cost = cost_ab[edge] if along >= 0 else cost_ba[edge]
             if cost != _NO_COST:
                 ms = part_ms(cost, abs(along), edge_mm[edge]) + site_off_ms[s] + home_off_ms[row[i]]
-                count = _note(i, ms, bound_ms, best, found, count)
+                count = _note(i, ms, beyond, best, found, count)
             i += 1
     return count
 
@@ -175,19 +160,21 @@ def _read_zones(
         for home in range(begin, end):
             by_a = _time_of(label, own, node_a[home], add_a[home])
             by_b = _time_of(label, own, node_b[home], add_b[home])
-            count = _note(home, min(by_a, by_b), bound_ms, best, found, count)
+            count = _note(home, min(by_a, by_b), bound_ms + 1, best, found, count)
         wipe(own, own_touched, entered)
     return count
 
 
 @njit(cache=True, nogil=True)
-def _emit(row: Int32Array, best: Int32Array, found: Int32Array, count: int, pair: IntArray, total: int) -> bool:
+def _emit(
+    row: Int32Array, beyond: int, best: Int32Array, found: Int32Array, count: int, pair: IntArray, total: int
+) -> bool:
     """Write down the homes found and wipe their times; return whether there was room."""
     fits = total + count <= pair.shape[0]
     for i in range(count):
         if fits:
             pair[total + i] = (np.int64(row[found[i]]) << 32) | np.int64(best[found[i]])
-        best[found[i]] = -1
+        best[found[i]] = beyond
     return bool(fits)
 
 
@@ -224,15 +211,12 @@ def catch_homes(
     edge_mm: IntArray,
     cost_ab: UInt32Array,
     cost_ba: UInt32Array,
-    a_ptr: Int32Array,
-    a_home: Int32Array,
-    b_ptr: Int32Array,
-    b_home: Int32Array,
+    home_ptr: Int32Array,
+    home_at: IntArray,
     gate_ptr: Int32Array,
     gate_zone: Int32Array,
     zone_low: Int32Array,
     zone_high: Int32Array,
-    home_zone: Int32Array,
     bound_ms: int,
     width: int,
     label: IntArray,
@@ -269,15 +253,15 @@ def catch_homes(
         The homes, see :class:`geo.starts.Starts`.
     edge_mm, cost_ab, cost_ba
         The network's edges.
-    a_ptr, a_home, b_ptr, b_home, gate_ptr, gate_zone, zone_low, zone_high, home_zone
+    home_ptr, home_at, gate_ptr, gate_zone, zone_low, zone_high
         What stands at each node, see ``geo.catchments``.
     bound_ms, width
         Longest walk of interest, and the width of buckets as a power of two.
     label, own, touched, own_touched, head, following, waiting, heap_key, heap_node
         Work arrays of the searches.
     best, found, mark, zones
-        Work arrays: a time for each home, -1 before and after; homes found; a mark and a list of compounds, none marked
-        with a facility of this chunk.
+        Work arrays: a time for each home, bound_ms + 1 before and after; homes found, room for one more than there are;
+        a mark and a list of compounds, none marked with a facility of this chunk.
 
     Returns
     -------
@@ -285,6 +269,7 @@ def catch_homes(
         The first facility that was not done, because there was no more room in `pair`; `high` where all were.
     """
     total = 0
+    beyond = bound_ms + 1
     no_facility = np.zeros(1, dtype=np.int32)
     for f in range(low, high):
         begin, end = seed_ptr[f], seed_ptr[f + 1]
@@ -300,26 +285,8 @@ def catch_homes(
                 first, last, arc_node, arc_ms, *seeds, bound_ms, label, touched, heap_key, heap_node
             )
         apart = _find_zones(touched, reached, gate_ptr, gate_zone, f, mark, zones)
-        count = 0
-        for by_a in range(2):
-            count = _read_at(
-                touched[:reached],
-                a_ptr if by_a else b_ptr,
-                a_home if by_a else b_home,
-                node_a,
-                node_b,
-                add_a,
-                add_b,
-                home_zone,
-                f,
-                mark,
-                label,
-                own,
-                bound_ms,
-                best,
-                found,
-                count,
-            )
+        # a public way is open to homes inside compounds, too: their own gates may better it below
+        count = _read_at(touched[:reached], home_ptr, home_at, label, beyond, best, found)
         count = _read_zones(
             zones[:apart],
             zone_low,
@@ -360,13 +327,13 @@ def catch_homes(
             edge_mm,
             cost_ab,
             cost_ba,
-            bound_ms,
+            beyond,
             best,
             found,
             count,
         )
         wipe(label, touched, reached)
-        if not _emit(row, best, found, count, pair, total):
+        if not _emit(row, beyond, best, found, count, pair, total):
             mark[zones[:apart]] = -1
             return f
         size[f - low] = count
@@ -388,3 +355,68 @@ def split_pairs(pair: IntArray, home: Int32Array, ms: Int32Array) -> None:
     for i in range(home.shape[0]):
         home[i] = pair[i] >> 32
         ms[i] = pair[i] & 0xFFFFFFFF
+
+
+@njit(cache=True, nogil=True)
+def list_homes(
+    node_a: Int32Array,
+    node_b: Int32Array,
+    add_a: Int32Array,
+    add_b: Int32Array,
+    home_ptr: Int32Array,
+    home_at: IntArray,
+) -> None:
+    """List homes by the nodes they leave to.
+
+    Parameters
+    ----------
+    node_a, node_b, add_a, add_b
+        The homes, see :class:`geo.starts.Starts`.
+    home_ptr
+        0 on entry; the answer: homes of node ``u`` stand from ``home_ptr[u]`` to before ``home_ptr[u + 1]``,
+        shape (nodes + 1,).
+    home_at
+        The answer: place of the home << 32 | milliseconds from it to the node, each home at both of its nodes.
+    """
+    for i in range(node_a.shape[0]):
+        home_ptr[node_a[i]] += 1
+        home_ptr[node_b[i]] += 1
+    for node in range(1, home_ptr.shape[0]):
+        home_ptr[node] += home_ptr[node - 1]
+    # filled from the back, so that each row ends up where it begins
+    for i in range(node_a.shape[0] - 1, -1, -1):
+        home_ptr[node_b[i]] -= 1
+        home_at[home_ptr[node_b[i]]] = (np.int64(i) << 32) | np.int64(add_b[i])
+        home_ptr[node_a[i]] -= 1
+        home_at[home_ptr[node_a[i]]] = (np.int64(i) << 32) | np.int64(add_a[i])
+
+
+@njit(cache=True, nogil=True)
+def place_rows(
+    ptr: IntArray,
+    number: IntArray,
+    part_home: Int32Array,
+    part_ms: Int32Array,
+    to: IntArray,
+    home: Int32Array,
+    ms: Int32Array,
+) -> None:
+    """Copy the rows of a chunk to where they belong.
+
+    Parameters
+    ----------
+    ptr, part_home, part_ms
+        The rows.
+    number
+        Which row of the whole each of them is.
+    to
+        Where each row of the whole begins.
+    home, ms
+        The whole.
+    """
+    for i in range(number.shape[0]):
+        at = to[number[i]]
+        for k in range(ptr[i], ptr[i + 1]):
+            home[at] = part_home[k]
+            ms[at] = part_ms[k]
+            at += 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.around import catch_homes, split_pairs
+from geo.around import catch_homes, list_homes, place_rows, split_pairs
 from geo.buckets import choose_width
 from geo.desk import Desk
 from geo.reach import check_bound
@@ -22,7 +22,6 @@ from geo.search import FACILITY_BITS, NONE
 from geo.seeds import seed_each, seed_sites
 from geo.starts import lay_out_starts
 from geo.units import NO_COST, Int32Array, IntArray, UInt32Array
-from geo.walls import OUTSIDE
 
 if TYPE_CHECKING:
     from geo.link import Entrances
@@ -81,25 +80,20 @@ class _Around:
 
     Attributes
     ----------
-    a_ptr, a_home, b_ptr, b_home
-        Places of homes in :class:`geo.starts.Starts` by either node.
+    home_ptr, home_at
+        Homes by the nodes they leave to, see :func:`geo.around.list_homes`.
     gate_ptr, gate_zone
         Compounds by the nodes from which their residents' gates carry labels on.
     zone_low, zone_high
-        Where the homes of each compound stand, shape (compounds,).
-    home_zone
-        Compound of each home, in the order of :class:`geo.starts.Starts`.
+        Where the homes of each compound stand in :class:`geo.starts.Starts`, shape (compounds,).
     """
 
-    a_ptr: Int32Array
-    a_home: Int32Array
-    b_ptr: Int32Array
-    b_home: Int32Array
+    home_ptr: Int32Array
+    home_at: IntArray
     gate_ptr: Int32Array
     gate_zone: Int32Array
     zone_low: Int32Array
     zone_high: Int32Array
-    home_zone: Int32Array
 
 
 @dataclass(slots=True)
@@ -114,43 +108,31 @@ class _Bench:
     pair: IntArray
 
     @classmethod
-    def make(cls, walk: Walk, starts: Starts) -> _Bench:
+    def make(cls, walk: Walk, starts: Starts, bound_ms: int) -> _Bench:
         homes, compounds = starts.row.shape[0], walk.gates.ptr.shape[0] - 1
         return cls(
             Desk.make(walk),
-            np.full(homes, -1, dtype=np.int32),
-            np.empty(homes, dtype=np.int32),
+            np.full(homes, bound_ms + 1, dtype=np.int32),
+            np.empty(homes + 1, dtype=np.int32),
             np.full(compounds, -1, dtype=np.int32),
             np.empty(compounds, dtype=np.int32),
             np.empty(_ROOM, dtype=np.int64),
         )
 
 
-def _list_by(node: Int32Array, nodes: int) -> tuple[Int32Array, Int32Array]:
-    """Return the places of an array by the node that stands there."""
-    ptr = np.zeros(nodes + 1, dtype=np.int32)
-    np.cumsum(np.bincount(node, minlength=nodes), out=ptr[1:])
-    return ptr, np.argsort(node, kind="stable").astype(np.int32)
-
-
 def _look_around(walk: Walk, starts: Starts) -> _Around:
     nodes, gates = walk.graph.node_count, walk.gates
     compounds = gates.ptr.shape[0] - 1
-    gate_ptr, order = _list_by(gates.from_node, nodes)
+    home_ptr, home_at = np.zeros(nodes + 1, dtype=np.int32), np.empty(2 * starts.row.shape[0], dtype=np.int64)
+    list_homes(starts.node_a, starts.node_b, starts.add_a, starts.add_b, home_ptr, home_at)
+    gate_ptr = np.zeros(nodes + 1, dtype=np.int32)
+    np.cumsum(np.bincount(gates.from_node, minlength=nodes), out=gate_ptr[1:])
+    gate_zone = np.repeat(np.arange(compounds, dtype=np.int32), np.diff(gates.ptr))
     zone_low, zone_high = np.zeros((2, compounds), dtype=np.int32)
     zone_low[starts.zone] = starts.zone_ptr[:-1]
     zone_high[starts.zone] = starts.zone_ptr[1:]
-    home_zone = np.full(starts.row.shape[0], OUTSIDE, dtype=np.int32)
-    home_zone[starts.zone_ptr[0] :] = np.repeat(starts.zone, np.diff(starts.zone_ptr))
-    return _Around(
-        *_list_by(starts.node_a, nodes),
-        *_list_by(starts.node_b, nodes),
-        gate_ptr,
-        np.repeat(np.arange(compounds, dtype=np.int32), np.diff(gates.ptr))[order],
-        zone_low,
-        zone_high,
-        home_zone,
-    )
+    order = np.argsort(gates.from_node, kind="stable")
+    return _Around(home_ptr, home_at, gate_ptr, gate_zone[order], zone_low, zone_high)
 
 
 def find_catchments(
@@ -191,7 +173,7 @@ def find_catchments(
     seeds = seed_each(walk, entrances, facilities[order])
     benches: SimpleQueue[_Bench] = SimpleQueue()
     for _ in range(max(threads, 1)):
-        benches.put(_Bench.make(walk, starts))
+        benches.put(_Bench.make(walk, starts, bound_ms))
 
     def catch_chunk(low: int) -> Catchments:
         bench = benches.get()
@@ -213,13 +195,11 @@ def _put_together(parts: list[Catchments], order: IntArray) -> Catchments:
     size[order] = np.concatenate([np.empty(0, dtype=np.int64), *(np.diff(part.ptr) for part in parts)])
     ptr = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
     home, ms = np.empty(int(ptr[-1]), dtype=np.int32), np.empty(int(ptr[-1]), dtype=np.int32)
-    to = ptr.tolist()
-    number = iter(order.tolist())
+    done = 0
     for part in parts:
-        for first, last in pairwise(part.ptr.tolist()):
-            at = next(number)
-            home[to[at] : to[at + 1]] = part.home[first:last]
-            ms[to[at] : to[at + 1]] = part.ms[first:last]
+        number = order[done : done + part.ptr.shape[0] - 1]
+        place_rows(part.ptr, number, part.home, part.ms, ptr, home, ms)
+        done += number.shape[0]
     return Catchments(ptr, home, ms)
 
 
@@ -281,15 +261,12 @@ def _catch(
                 network.edge_mm,
                 walk.cost_ab,
                 walk.cost_ba,
-                around.a_ptr,
-                around.a_home,
-                around.b_ptr,
-                around.b_home,
+                around.home_ptr,
+                around.home_at,
                 around.gate_ptr,
                 around.gate_zone,
                 around.zone_low,
                 around.zone_high,
-                around.home_zone,
                 bound_ms,
                 width,
                 desk.label,
