@@ -128,7 +128,7 @@ def _make_lifespan(settings: Settings, executor: Callable[[], Executor], *, warm
         try:
             await _take_on_waiting(runner)
             if warm:
-                app.state.services.studies.start_warming()
+                studies.start_warming(then=app.state.services.scenarios.warm)
             yield
         finally:
             watching.cancel()

@@ -12,7 +12,7 @@ from geo.circles_outline import WIDTH_M
 from geo.errors import OneMapError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -48,12 +48,18 @@ class StudyKeeper:
         """Return whether nothing is being prepared that a first request would wait for."""
         return self._warming is None or not self._warming.is_alive()
 
-    def start_warming(self) -> None:
-        """Compile the kernels and load the layers in a thread, so that the first click need not wait for it."""
-        self._warming = threading.Thread(target=self._warm, daemon=True)
+    def start_warming(self, *, then: Callable[[], None] | None = None) -> None:
+        """Compile the kernels and load the layers in a thread, so that the first click need not wait for it.
+
+        Parameters
+        ----------
+        then
+            What else to prepare, after the layers.
+        """
+        self._warming = threading.Thread(target=self._warm, args=(then,), daemon=True)
         self._warming.start()
 
-    def _warm(self) -> None:
+    def _warm(self, then: Callable[[], None] | None) -> None:
         from geo.warm import warm_kernels
         from layers.run_result import DEFAULT_PROFILE
         from layers.study import load_tread
@@ -67,6 +73,9 @@ class StudyKeeper:
                 with self._lock:
                     tread = load_tread(connection, study, study.profiles[DEFAULT_PROFILE])
                 warm_kernels(tread.walk, tread.homes, tread.entrances)
+        if then is not None:
+            with suppress(OneMapError):
+                then()
 
     def find_circles(
         self, *, lon: float, lat: float, minutes: Sequence[float], profile: str, width_m: float = WIDTH_M

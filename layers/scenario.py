@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from geo.edits import FacilityAdded
 from geo.errors import Conflict
-from layers.query.runs import fetch_run
+from layers.query.runs import LATEST, fetch_run
 from layers.query.scenarios import fetch_scenario
 from layers.scenario_base import REBASE_HINT, check_is_current, load_base
 from layers.scenario_result import compute_scenario
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from layers.scenario_result import ScenarioResult
     from layers.settings import Settings
     from layers.study import Study
+
+WARM_FIGURES_MAX = 20_000_000
+"""Buildings times types of a run that is read before anybody asks; about half a gigabyte."""
 
 BASES_KEPT = 2
 """Runs held in memory at the same time: each holds every figure of its run and the work arrays of its engines."""
@@ -66,6 +70,27 @@ class Scenarios:
         self._load = load or (lambda connection: load_study(connection, settings))
         self._lock = threading.Lock()
         self._bases: dict[tuple[int, str], ScenarioBase] = {}
+
+    def warm(self) -> None:
+        """Read the newest run as a base and try one edit, so that the first who drags a clinic need not wait.
+
+        A run of very many figures is read when somebody asks for it: it fills much memory.
+
+        Raises
+        ------
+        NotReady
+            Nothing has been run.
+        Conflict
+            Layers have changed since.
+        """
+        with self._read() as connection:
+            run = fetch_run(connection, LATEST)
+            if run.counts["buildings"] * len(run.counts["totals"]) > WARM_FIGURES_MAX:
+                return
+            base = self._find_base(connection, run)
+        site = base.study.sites.geometry[0]
+        for engine in base.engines.values():
+            engine.run([FacilityAdded(site, (0,))])
 
     def draft(self, run: str, edits: Sequence[RawEdit]) -> ScenarioResult:
         """Return what edits would change, without storing anything.
@@ -157,8 +182,13 @@ class Scenarios:
 
     def _find_base(self, connection: Connection, run: Row[tuple[object, ...]]) -> ScenarioBase:
         """Return a run as arrays, from memory where it was used before."""
-        check_is_current(connection, run)
         key = (run.id, run.result_sha256)
+        try:
+            check_is_current(connection, run)
+        except Conflict:
+            # nothing can be set on it any more
+            self._bases.pop(key, None)
+            raise
         with self._lock:
             base = self._bases.pop(key, None)
             if base is None:

@@ -14,11 +14,12 @@ from layers.follow import follow_run
 from layers.query.scenarios import build_scenarios, describe_scenario, fetch_difference, fetch_scenario
 from layers.run import run_gaps
 from layers.run_result import GapRequest
+from layers.scenario import Scenarios
 from layers.scenario_result import describe_difference
 from layers.scenario_store import delete_scenario, read_batches, rename_scenario, replace_scenario
 from layers.scenario_tables import scenario_area, scenario_change, scenario_edit
 from tests.gridcity import box, point
-from tests.gridstore import save_site
+from tests.gridstore import raise_version, save_site
 from tests.layers.scenario_town import (
     CLINIC,
     NINE,
@@ -241,3 +242,18 @@ def test_a_followed_base_makes_a_scenario_stale(store: Store) -> None:
     store.scenarios.rebase(made.id, "latest")
     with store.db.reader.connect() as connection:
         assert describe_scenario(connection, fetch_scenario(connection, made.id))["stale"] is False
+
+
+def test_the_newest_run_is_read_before_anybody_asks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = Scenarios(reader=store.db.reader, writer=store.db.writer, settings=store.settings)
+    monkeypatch.setattr("layers.scenario.WARM_FIGURES_MAX", 3)
+    fresh.warm()
+    assert fresh._bases == {}
+    monkeypatch.undo()
+    fresh.warm()
+    assert [key[0] for key in fresh._bases] == [store.run_id]
+    with store.db.writer.begin() as connection:
+        raise_version(connection, "facilities")
+    with pytest.raises(Conflict):
+        fresh.warm()
+    assert fresh._bases == {}
