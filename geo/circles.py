@@ -8,31 +8,36 @@ width. All work is in proportion to what is reached: nothing here looks at the w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from queue import SimpleQueue
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
 from geo import circles_cut
 from geo.circles_near import NearIndex, link_place
-from geo.circles_outline import WIDTH_M, Parts, check_width, draw_parts
-from geo.desk import Desk
+from geo.circles_outline import STRAIGHT_CELLS, WIDTH_M, Parts, check_width, draw_parts
+from geo.circles_survey import CircleDesk, EdgesByNode, Points, Surroundings, survey
 from geo.errors import RequestError
-from geo.graph import find_residents_gates
 from geo.link import Entrances, Links
-from geo.reach import Homes, Seeds, Walk, check_bound, seed_sites
-from geo.units import MS_PER_S, BoolArray, FloatArray, Int32Array, IntArray, ObjectArray
+from geo.reach import Seeds, Walk, check_bound, seed_sites
+from geo.units import MM_PER_M, MS_PER_S, FloatArray, Int32Array, IntArray, ObjectArray
 from geo.walls import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-DESKS = 4
-"""Circles searched at the same time: each takes work arrays of the size of the network."""
+__all__ = [
+    "Circle",
+    "Ends",
+    "Place",
+    "Surroundings",
+    "cut_parts",
+    "draw_circles",
+    "find_circle",
+    "find_place",
+    "survey",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,171 +106,6 @@ class Circle:
     bound_ms: int
 
 
-@dataclass(frozen=True)
-class _Points:
-    """Points by edge.
-
-    Attributes
-    ----------
-    ptr
-        Points of edge ``e`` are those from ``ptr[e]`` up to but not including ``ptr[e + 1]``, shape (edges + 1,).
-    owner
-        Row of the home or facility each point belongs to, shape (points,).
-    place_mm, off_ms
-        Place along the edge, and time spent off the street, shape (points,).
-    """
-
-    ptr: IntArray
-    owner: Int32Array
-    place_mm: Int32Array
-    off_ms: Int32Array
-
-
-@dataclass(frozen=True)
-class _EdgesByNode:
-    """Edges of node ``u`` are ``edge[ptr[u]:ptr[u + 1]]``."""
-
-    ptr: IntArray
-    edge: Int32Array
-
-
-@dataclass(slots=True)
-class _CircleDesk:
-    """Work arrays of one thread."""
-
-    desk: Desk
-    mark: Int32Array
-    edge: Int32Array
-    turn: int = 0
-
-
-def _queue_desks(count: int) -> SimpleQueue[_CircleDesk | None]:
-    """Return places for so many desks; they are made when first taken."""
-    desks: SimpleQueue[_CircleDesk | None] = SimpleQueue()
-    for _ in range(count):
-        desks.put(None)
-    return desks
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """A walked network with everything along it, ready for circles; made by :func:`survey`.
-
-    Attributes
-    ----------
-    walk
-        The network as one profile walks it.
-    homes, entrances
-        Homes and entrances of facilities by edge.
-    edges_toward, edges_away
-        Edges by the nodes whose labels count at their ends, walking towards a place and from it.
-    zone_ptr, zone_edge
-        Edges by compound.
-    is_gate_node, gate_node, gate_zone
-        Which nodes have a residents' gate, shape (nodes,); these nodes ascending and the gates' compounds.
-    both_ways
-        Whether facilities are those that can be walked to from the place; else everything is as `walk` walks.
-    """
-
-    walk: Walk
-    homes: _Points
-    entrances: _Points
-    edges_toward: _EdgesByNode
-    edges_away: _EdgesByNode
-    zone_ptr: IntArray
-    zone_edge: Int32Array
-    is_gate_node: BoolArray
-    gate_node: Int32Array
-    gate_zone: Int32Array
-    both_ways: bool
-    desks: SimpleQueue[_CircleDesk | None] = field(default_factory=lambda: _queue_desks(DESKS))
-
-    def take_desk(self) -> _CircleDesk:
-        """Return work arrays nobody uses, as soon as there are any; put them back into ``desks``."""
-        desk = self.desks.get()
-        if desk is None:
-            edges = self.walk.network.edge_count
-            desk = _CircleDesk(
-                Desk.make(self.walk, 0), np.zeros(edges, dtype=np.int32), np.empty(edges, dtype=np.int32)
-            )
-        return desk
-
-    def find_zones(self, node: Int32Array) -> list[int]:
-        """Return the compounds with a residents' gate at one of the nodes, ascending."""
-        at = np.unique(node[self.is_gate_node[node]])
-        first, last = np.searchsorted(self.gate_node, at), np.searchsorted(self.gate_node, at, side="right")
-        return [int(zone) for zone in np.unique(self.gate_zone[_join_ranges(first, last)])]
-
-
-def _join_ranges(first: IntArray, last: IntArray) -> IntArray:
-    """Return the whole numbers of several ranges one after the other."""
-    size = last - first
-    return np.asarray(np.arange(int(size.sum())) + np.repeat(first - np.cumsum(size) + size, size))
-
-
-def _group(value: npt.NDArray[np.integer], count: int) -> tuple[IntArray, IntArray]:
-    """Return the rows by value: those of value v stand at ``ptr[v]:ptr[v + 1]``, values below 0 nowhere."""
-    order = np.argsort(value, kind="stable")
-    ptr = np.searchsorted(value[order], np.arange(count + 1))
-    return ptr - ptr[0], order[ptr[0] :]
-
-
-def survey(walk: Walk, homes: Homes, entrances: Entrances, *, both_ways: bool = True) -> Surroundings:
-    """Return a walked network with homes and facilities by edge; keep it, every circle uses it.
-
-    Parameters
-    ----------
-    walk
-        The network as one profile walks it.
-    homes
-        Homes of people.
-    entrances
-        Entrances of all facilities.
-    both_ways
-        Whether people walk to the place and facilities are walked to from it. False for vehicles: they set out from the
-        place, and `walk` is given reversed.
-    """
-    network = walk.network
-    is_same = not both_ways or walk.cost_ab is walk.cost_ba
-    toward = _list_exits(walk)
-    zone_ptr, zone_edge = _group(network.edge_zone, network.compound_id.shape[0])
-    residents = np.flatnonzero(find_residents_gates(network))
-    gate_node = np.concatenate([network.edge_a[residents], network.edge_b[residents]])
-    order = np.argsort(gate_node, kind="stable")
-    is_gate_node = np.zeros(walk.graph.node_count, dtype=bool)
-    is_gate_node[gate_node] = True
-    return Surroundings(
-        walk=walk,
-        homes=_by_edge(walk, homes.links, np.arange(homes.links.edge.shape[0])),
-        entrances=_by_edge(walk, entrances.links, entrances.facility),
-        edges_toward=toward,
-        edges_away=toward if is_same else _list_exits(walk.reversed),
-        zone_ptr=zone_ptr,
-        zone_edge=zone_edge.astype(np.int32),
-        is_gate_node=is_gate_node,
-        gate_node=gate_node[order],
-        gate_zone=np.concatenate([network.edge_zone[residents]] * 2)[order],
-        both_ways=both_ways,
-    )
-
-
-def _list_exits(walk: Walk) -> _EdgesByNode:
-    """Return the edges by the nodes whose labels count at their ends."""
-    network = walk.network
-    if walk.exit_a is network.edge_a and walk.exit_b is network.edge_b:
-        return _EdgesByNode(network.indptr, network.adj_edge)
-    # where turns are banned a junction has several nodes
-    ptr, row = _group(np.concatenate([walk.exit_a, walk.exit_b]), walk.graph.node_count)
-    return _EdgesByNode(ptr, (row % network.edge_count).astype(np.int32))
-
-
-def _by_edge(walk: Walk, links: Links, owner: IntArray) -> _Points:
-    ptr, row = _group(links.edge, walk.network.edge_count)
-    # edges are shorter than 2,147 km, links than 24 days
-    columns = (owner[row], links.place_mm[row], walk.off_ms(links.off_mm[row]))
-    return _Points(ptr, *(column.astype(np.int32) for column in columns))
-
-
 def find_place(point: shapely.Point, zone: int, *, near: NearIndex) -> Place:
     """Return the place linked to the network.
 
@@ -325,7 +165,7 @@ def find_circle(surroundings: Surroundings, *, place: Place, bound_s: float) -> 
     return Circle(home, home_ms, facility, facility_ms, place, reached, bound_ms)
 
 
-def _search(surroundings: Surroundings, place: Place, bound_ms: int, desk: _CircleDesk) -> tuple[Ends, Ends]:
+def _search(surroundings: Surroundings, place: Place, bound_ms: int, desk: CircleDesk) -> tuple[Ends, Ends]:
     """Return the edges from which one can walk to the place, and those one can walk to from it.
 
     People inside a compound walk to the place by their own gates; from the place one walks as its own people do.
@@ -355,7 +195,7 @@ def _search(surroundings: Surroundings, place: Place, bound_ms: int, desk: _Circ
 
 
 def _read_touched(
-    walk: Walk, edges: _EdgesByNode, desk: _CircleDesk, *nodes: Int32Array
+    walk: Walk, edges: EdgesByNode, desk: CircleDesk, *nodes: Int32Array
 ) -> tuple[Int32Array, IntArray, IntArray]:
     """Return the edges at nodes with the times at their ends."""
     count = 0
@@ -365,14 +205,14 @@ def _read_touched(
     return _read_ends(walk, desk.edge[:count].copy(), desk)
 
 
-def _read_ends(walk: Walk, edge: Int32Array, desk: _CircleDesk) -> tuple[Int32Array, IntArray, IntArray]:
+def _read_ends(walk: Walk, edge: Int32Array, desk: CircleDesk) -> tuple[Int32Array, IntArray, IntArray]:
     """Return edges with the times at their ends."""
     a_ms, b_ms = np.empty((2, edge.shape[0]), dtype=np.int64)
     circles_cut.read_ends(edge, walk.exit_a, walk.exit_b, desk.desk.label, desk.desk.own, a_ms, b_ms)
     return edge, a_ms, b_ms
 
 
-def _read(points: _Points, ends: Ends, place: Place, bound_ms: int) -> tuple[IntArray, IntArray]:
+def _read(points: Points, ends: Ends, place: Place, bound_ms: int) -> tuple[IntArray, IntArray]:
     """Return the rows of homes or facilities within the bound, ascending, and the milliseconds to each."""
     walk, links = ends.walk, place.links
     network = walk.network
@@ -475,7 +315,7 @@ def draw_circles(circle: Circle, *, limits_s: Sequence[float], width_m: float = 
         A limit lies beyond what was searched, the width is out of range, or the circle covers more ground than one
         picture holds.
     """
-    check_width(width_m)
+    cell_mm = check_width(width_m)
     order = sorted(set(limits_s))
     if not order or not (order[0] > 0 and order[-1] * MS_PER_S <= circle.bound_ms + 0.5):
         raise RequestError(
@@ -485,11 +325,21 @@ def draw_circles(circle: Circle, *, limits_s: Sequence[float], width_m: float = 
         )
     network = circle.reached[0].walk.network
     edge, part_mm, layer = cut_parts(circle, limits_s=order)
-    pieces = network.geom_ptr[edge + 1] - network.geom_ptr[edge] + 1
-    room = int(pieces.sum() + (part_mm[:, 1] - part_mm[:, 0]).sum() / circles_cut.PIECE_MM) + edge.shape[0]
+    vertices = network.geom_ptr[edge + 1] - network.geom_ptr[edge]
+    long = (part_mm[:, 1] - part_mm[:, 0]).sum() / (circles_cut.PIECE_M * MM_PER_M)
+    room = int(vertices.sum() + long) + 2 * edge.shape[0]
     segment, segment_layer = np.empty((room, 4)), np.empty(room, dtype=np.int32)
     count = circles_cut.lay_parts(
-        edge, part_mm, layer, network.edge_mm, network.geom_ptr, network.geom_xy, segment, segment_layer
+        edge,
+        part_mm,
+        layer,
+        network.edge_mm,
+        network.geom_ptr,
+        network.geom_xy,
+        STRAIGHT_CELLS * cell_mm / MM_PER_M,
+        np.empty((int(vertices.max(initial=0)) + 1, 2)),
+        segment,
+        segment_layer,
     )
     polygons = draw_parts(Parts(segment[:count], segment_layer[:count]), limits=len(order), width_m=width_m)
     return polygons[np.searchsorted(order, limits_s)]

@@ -14,7 +14,7 @@ from geo.units import FloatArray, Int32Array, IntArray, UInt32Array
 
 _NO_COST = np.int64(0xFFFFFFFF)
 
-PIECE_MM = 100_000.0
+PIECE_M = 100.0
 """Longer straight pieces are cut, because the raster around a slanting one is mostly far from it."""
 
 
@@ -282,6 +282,91 @@ def cut_starts(
 
 
 @njit(cache=True, nogil=True)
+def _lay(
+    segment: FloatArray, layer: Int32Array, count: int, a: tuple[float, float], b: tuple[float, float], number: Whole
+) -> int:
+    """Append a straight piece, cut where it is long, and return how many pieces there are."""
+    # the lesser end first: which way a street was drawn leaves no trace
+    if b < a:
+        a, b = b, a
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    pieces = int(np.sqrt(dx * dx + dy * dy) / PIECE_M) + 1
+    for k in range(pieces):
+        segment[count, 0] = a[0] + dx * k / pieces
+        segment[count, 1] = a[1] + dy * k / pieces
+        segment[count, 2] = a[0] + dx * (k + 1) / pieces
+        segment[count, 3] = a[1] + dy * (k + 1) / pieces
+        layer[count] = number
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _list_vertices(xy: FloatArray, length_mm: float, low_mm: float, high_mm: float, points: FloatArray) -> int:
+    """Fill in the vertices of part of a line, its ends included, and return how many there are."""
+    drawn = 0.0
+    for v in range(xy.shape[0] - 1):
+        dx, dy = xy[v + 1, 0] - xy[v, 0], xy[v + 1, 1] - xy[v, 1]
+        drawn += np.sqrt(dx * dx + dy * dy)
+    # lengths are whole millimetres: places along the edge are brought to the length of the drawing
+    scale = drawn / length_mm if length_mm > 0 else 0.0
+    low, high = low_mm * scale, high_mm * scale
+    at = 0.0
+    count = 0
+    for v in range(xy.shape[0] - 1):
+        dx, dy = xy[v + 1, 0] - xy[v, 0], xy[v + 1, 1] - xy[v, 1]
+        size = np.sqrt(dx * dx + dy * dy)
+        # the last piece ends at the length itself, whatever rounding left of it
+        stop = at + size if v < xy.shape[0] - 2 else drawn
+        if max(low, at) <= min(high, stop):
+            if count == 0:
+                share = max(low - at, 0.0) / size if size > 0 else 0.0
+                points[0, 0], points[0, 1] = xy[v, 0] + share * dx, xy[v, 1] + share * dy
+                count = 1
+            share = (min(high, stop) - at) / size if size > 0 else 0.0
+            points[count, 0], points[count, 1] = xy[v, 0] + share * dx, xy[v, 1] + share * dy
+            count += 1
+        at += size
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _find_straight(points: FloatArray, first: int, count: int, off_m: float) -> int:
+    """Return the farthest point to which a line from the first passes all between nearly.
+
+    The directions in which each point is passed within the distance make a wedge; where the next point lies outside
+    what is left of it, or the line turns back, the point before is the last (Williams, "Cartographic line
+    generalization", 1978).
+    """
+    ax, ay = points[first, 0], points[first, 1]
+    # unit vectors at the right and left side of the wedge; none yet
+    rx = ry = lx = ly = 0.0
+    is_open = False
+    farthest = 0.0
+    for p in range(first + 1, count):
+        dx, dy = points[p, 0] - ax, points[p, 1] - ay
+        size = np.sqrt(dx * dx + dy * dy)
+        if size < farthest - off_m:
+            return p - 1
+        farthest = max(farthest, size)
+        if size <= off_m:
+            continue
+        ux, uy = dx / size, dy / size
+        if is_open and (rx * uy - ry * ux < 0.0 or ux * ly - uy * lx < 0.0):
+            return p - 1
+        sine = off_m / size
+        cosine = np.sqrt(1.0 - sine * sine)
+        nrx, nry = ux * cosine + uy * sine, uy * cosine - ux * sine
+        nlx, nly = ux * cosine - uy * sine, uy * cosine + ux * sine
+        if not is_open or rx * nry - ry * nrx > 0.0:
+            rx, ry = nrx, nry
+        if not is_open or nlx * ly - nly * lx > 0.0:
+            lx, ly = nlx, nly
+        is_open = True
+    return count - 1
+
+
+@njit(cache=True, nogil=True)
 def lay_parts(
     part_edge: Int32Array,
     part_mm: FloatArray,
@@ -289,6 +374,8 @@ def lay_parts(
     edge_mm: IntArray,
     geom_ptr: IntArray,
     geom_xy: FloatArray,
+    off_m: float,
+    points: FloatArray,
     segment: FloatArray,
     layer: Int32Array,
 ) -> int:
@@ -300,6 +387,10 @@ def lay_parts(
         Parts: edge, both ends in millimetres along it, number of the limit.
     edge_mm, geom_ptr, geom_xy
         All edges: lengths, and vertices in metres.
+    off_m
+        Vertices are passed over where a straight line stays this near to them; the ends of a part never are.
+    points
+        Work array, longer than any edge has vertices, shape (n, 2).
     segment, layer
         The answer, see :class:`geo.circles_outline.Parts`; room for every vertex of the edges, two more a part, and one
         more for each 100 m.
@@ -307,30 +398,12 @@ def lay_parts(
     count = 0
     for p in range(part_edge.shape[0]):
         here = part_edge[p]
-        first, last = geom_ptr[here], geom_ptr[here + 1] - 1
-        drawn = 0.0
-        for v in range(first, last):
-            drawn += np.hypot(geom_xy[v + 1, 0] - geom_xy[v, 0], geom_xy[v + 1, 1] - geom_xy[v, 1])
-        # lengths are whole millimetres: the drawing is stretched to them
-        scale = float(edge_mm[here]) / drawn if drawn > 0 else 0.0
-        at = 0.0
-        for v in range(first, last):
-            dx = geom_xy[v + 1, 0] - geom_xy[v, 0]
-            dy = geom_xy[v + 1, 1] - geom_xy[v, 1]
-            size = np.hypot(dx, dy) * scale
-            # the last piece ends at the length itself, whatever rounding left of it
-            stop = at + size if v < last - 1 else float(edge_mm[here])
-            low, high = max(part_mm[p, 0], at), min(part_mm[p, 1], stop)
-            if low <= high:
-                pieces = int((high - low) / PIECE_MM) + 1
-                for k in range(pieces):
-                    start = (low + (high - low) * k / pieces - at) / size if size > 0 else 0.0
-                    end = (low + (high - low) * (k + 1) / pieces - at) / size if size > 0 else 0.0
-                    segment[count, 0] = geom_xy[v, 0] + start * dx
-                    segment[count, 1] = geom_xy[v, 1] + start * dy
-                    segment[count, 2] = geom_xy[v, 0] + end * dx
-                    segment[count, 3] = geom_xy[v, 1] + end * dy
-                    layer[count] = part_layer[p]
-                    count += 1
-            at += size
+        xy = geom_xy[geom_ptr[here] : geom_ptr[here + 1]]
+        size = _list_vertices(xy, float(edge_mm[here]), part_mm[p, 0], part_mm[p, 1], points)
+        first = 0
+        while first < size - 1:
+            last = _find_straight(points, first, size, off_m)
+            a, b = (points[first, 0], points[first, 1]), (points[last, 0], points[last, 1])
+            count = _lay(segment, layer, count, a, b, part_layer[p])
+            first = last
     return count

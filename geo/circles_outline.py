@@ -25,6 +25,9 @@ MIN_CELL_M, MAX_CELL_M = 4, 10
 TOLERANCE_CELLS = 0.25
 """Simplifying moves the outline by at most this share of a cell."""
 
+STRAIGHT_CELLS = 0.05
+"""Vertices of a way are passed over where a straight line stays within this share of a cell of them."""
+
 MARGIN_CELLS = 0.004
 """Outlines that do not run together stay this far apart: more than rounding to seven decimals moves them."""
 
