@@ -130,3 +130,19 @@ def is_among(values: npt.NDArray[np.integer], few: npt.NDArray[np.integer]) -> B
     for value in few.tolist():
         found |= values == value
     return found
+
+
+def join_sorted(one: IntArray, other: IntArray) -> IntArray:
+    """Return all numbers of two ascending lists once each, ascending.
+
+    Parameters
+    ----------
+    one, other
+        Whole numbers, ascending, each once in its list.
+    """
+    if one.shape[0] == 0 or other.shape[0] == 0:
+        return other if one.shape[0] == 0 else one
+    every = np.sort(np.concatenate([one, other]), kind="stable")
+    first = np.ones(every.shape[0], dtype=bool)
+    first[1:] = every[1:] != every[:-1]
+    return np.asarray(every[first])

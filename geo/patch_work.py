@@ -183,7 +183,7 @@ class Patchwork:
         gate = self._arrays["edge_gate"][: self.counts["edges"]]
         found = np.concatenate(
             [
-                np.flatnonzero(self.network.edge_gate >= 0),
+                self._base_connectors,
                 self.base_edges + np.flatnonzero(gate[self.base_edges :] >= 0),
             ]
         )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import shapely
 
 from geo import repair_cells
-from geo.patch_index import BoxGrid, spread_ranges
+from geo.patch_index import BoxGrid, join_sorted, spread_ranges
 from geo.places import Places
 from geo.radius import find_radius
 from geo.units import FloatArray, IntArray, ObjectArray, to_mm
@@ -148,7 +148,7 @@ def measure_anew(  # noqa: PLR0913 - what was, what went, what came, what there 
     site
         All sites there are now.
     """
-    rows = np.union1d(cells.find_near(farthest_mm, np.concatenate([gone, new])), before.rows).astype(np.int64)
+    rows = join_sorted(np.sort(cells.find_near(farthest_mm, np.concatenate([gone, new]))), before.rows)
     now = np.asarray(base_mm[rows], dtype=np.int64)
     now[np.searchsorted(rows, before.rows)] = before.radius_mm
     was = _measure(home, rows, gone)

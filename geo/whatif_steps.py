@@ -10,7 +10,7 @@ import numpy as np
 
 from geo.edits import Edit, Facilities, FacilityAdded, FacilityClosed, FacilityMoved, Plan
 from geo.link import Entrances, Links
-from geo.patch_index import is_among
+from geo.patch_index import is_among, join_sorted
 from geo.search import NONE
 from geo.units import IntArray, ObjectArray
 from geo.whatif_base import Answer, Base, Change, Figures
@@ -96,7 +96,7 @@ class Step:
         base, column = self.engine.base.columns[number], self.columns[number]
         if column.rows.size == 0 and column.measured.rows.size == 0 and switched.size == 0:
             return _NO_CHANGE
-        rows = np.union1d(np.union1d(column.rows, column.measured.rows), switched).astype(np.int64)
+        rows = join_sorted(join_sorted(column.rows, column.measured.rows), switched)
         key = to_keys(base.reach_ms[rows], base.facility[rows])
         key[np.searchsorted(rows, column.rows)] = column.key
         radius = np.array(base.radius_mm[rows], dtype=np.int32)
