@@ -32,7 +32,7 @@ from geo.walls import Walls
 from layers.bundle import pack_geometry
 from layers.catalog import read_pack, read_profiles
 from layers.homes import Areas, Buildings, find_deepest
-from layers.network import Streetscape, from_wkb, project, whole_numbers
+from layers.network import Streetscape, from_wkb, project, project_xy, whole_numbers
 from layers.part_source import WholeStore
 from layers.part_within import BARRIERS, NO_POLYGONS
 from layers.run import compute_run
@@ -144,7 +144,14 @@ class FolderSource:
         path = self.folder / f"{layer}.parquet"
         return _open(path, path.stat().st_mtime_ns) if path.is_file() else None
 
-    def _layer(self, layer: str) -> LayerFile:
+    def open_layer(self, layer: str) -> LayerFile:
+        """Return the file of a layer.
+
+        Raises
+        ------
+        NotReady
+            There is none.
+        """
         found = self.find(layer)
         if found is None:
             raise NotReady(f"reading the folder {self.folder.name}: it holds no {layer}.parquet")
@@ -153,15 +160,15 @@ class FolderSource:
     @cached_property
     def metric_crs(self) -> str:
         """Return the grid lengths are taken in, chosen by the streets."""
-        return choose_metric_crs(*find_middles(self._layer("streets").box))
+        return choose_metric_crs(*find_middles(self.open_layer("streets").box))
 
     def count_homes(self) -> int:
         """Return how many buildings there are."""
-        return int(np.isfinite(self._layer("buildings").box[:, 0]).sum())
+        return int(np.isfinite(self.open_layer("buildings").box[:, 0]).sum())
 
     def sample_homes(self) -> tuple[FloatArray, FloatArray]:
         """Return longitudes and latitudes of the middles of all buildings."""
-        box = self._layer("buildings").box
+        box = self.open_layer("buildings").box
         return find_middles(box[np.isfinite(box[:, 0])])
 
     def find_bounds(self) -> FloatArray:
@@ -172,7 +179,7 @@ class FolderSource:
 
     def find_home_bounds(self, within: Within) -> FloatArray:
         """Return the box around the buildings of a cell and their entrances in degrees, shape (1, 4) or (0, 4)."""
-        file = self._layer("buildings")
+        file = self.open_layer("buildings")
         rows = np.flatnonzero(find_inside(file.box, within.cell))
         entrance = shapely.bounds(_geometries(file.read(("entrance",), rows)["entrance"]))
         boxes = np.concatenate([file.box[rows], entrance[np.isfinite(entrance[:, 0])]])
@@ -180,11 +187,11 @@ class FolderSource:
 
     def find_streets(self, boxes: FloatArray) -> FloatArray:
         """Return the boxes of the streets that meet any of the boxes but are not held by the first, shape (k, 4)."""
-        return self._find_sticking(self._layer("streets"), boxes)
+        return self._find_sticking(self.open_layer("streets"), boxes)
 
     def find_outlines(self, boxes: FloatArray) -> FloatArray:
         """Return the boxes of facilities with an outline that meet any of the boxes but are not held by the first."""
-        found = self._find_sticking(self._layer("facilities"), boxes)
+        found = self._find_sticking(self.open_layer("facilities"), boxes)
         return found[(found[:, 0] < found[:, 2]) | (found[:, 1] < found[:, 3])]
 
     @staticmethod
@@ -194,11 +201,11 @@ class FolderSource:
 
     def find_any_street(self) -> FloatArray:
         """Return the box of one street, shape (1, 4)."""
-        return self._layer("streets").box[:1]
+        return self.open_layer("streets").box[:1]
 
     def has_streets(self, boxes: FloatArray) -> bool:
         """Return whether any street meets the boxes."""
-        return bool(self._layer("streets").meets(boxes).any())
+        return bool(self.open_layer("streets").meets(boxes).any())
 
     def list_own(self, layer: str, within: Within) -> IntArray:
         """Return the numbers of the rows of a layer whose middle lies in the cell, ascending."""
@@ -207,7 +214,7 @@ class FolderSource:
 
     def count_types(self) -> dict[str, int]:
         """Return how many facilities of each type there are."""
-        counts = pq.read_table(self._layer("facilities").path, columns=["type"]).column("type").value_counts()
+        counts = pq.read_table(self.open_layer("facilities").path, columns=["type"]).column("type").value_counts()
         return {str(one["values"]): int(one["counts"]) for one in counts.to_pylist() if one["values"] is not None}
 
     def measure_junctions_m(self) -> float:
@@ -290,7 +297,7 @@ class FolderSource:
 
     def read_whole(self) -> WholeStore:
         """Return what is known about the whole without reading it."""
-        count = self._layer("facilities").box.shape[0]
+        count = self.open_layer("facilities").box.shape[0]
         return WholeStore({}, self.made_from, np.arange(1, count + 1), self.read_areas(NO_POLYGONS))
 
     def _rows(self, layer: str, within: Within) -> tuple[LayerFile | None, IntArray]:
@@ -300,7 +307,7 @@ class FolderSource:
         return file, np.flatnonzero(file.meets(within.boxes[layer]))
 
     def _read_streets(self, within: Within) -> Streets:
-        file = self._layer("streets")
+        file = self.open_layer("streets")
         rows = np.flatnonzero(file.meets(within.boxes["streets"]))
         found = file.read((*STREET_COLUMNS, "geometry"), rows)
         tags = {name: found[name] for name in ("foot", "access", "steps", "wheelchair")}
@@ -353,7 +360,7 @@ class FolderSource:
         return split_long_barriers(np.concatenate(lines)).line
 
     def _read_sites(self, within: Within, scape: Streetscape) -> Sites:
-        file = self._layer("facilities")
+        file = self.open_layer("facilities")
         chosen = file.meets(within.boxes["facilities"])
         if within.types:
             kinds = np.array(pq.read_table(file.path, columns=["type"]).column("type").to_pylist(), dtype=object)
@@ -368,24 +375,24 @@ class FolderSource:
             name=found["name"],
             capacity=np.array([np.nan if one is None else float(one) for one in found["capacity"]]),
             geometry=geometry,
-            zone=scape.walls.find_zones(np.asarray(shapely.point_on_surface(geometry), dtype=object)),
+            zone=scape.walls.find_zones_at(Places.of(geometry).find_inner_points()),
         )
 
     def _read_buildings(self, within: Within, scape: Streetscape, areas: Areas) -> Buildings:
-        file = self._layer("buildings")
+        file = self.open_layer("buildings")
         rows = np.flatnonzero(find_inside(file.box, within.cell))
         names = ("source_id", "geometry", "entrance", "dwellings", "people", "households")
         found = file.read(names, rows)
         geometry, entrance = _geometries(found["geometry"]), _geometries(found["entrance"])
-        inside = np.asarray(shapely.point_on_surface(geometry), dtype=object)
+        inside = Places.of(geometry).find_inner_points()
         start = np.where(shapely.is_missing(entrance), geometry, entrance)
         places = Places.of(project(start, self.metric_crs))
         packed = pack_geometry(places.shape)
         return Buildings(
             building_id=rows + 1,
-            zone=scape.walls.find_zones(project(inside, self.metric_crs)),
+            zone=scape.walls.find_zones_at(project_xy(inside, self.metric_crs)),
             deepest=find_deepest(inside, areas),
-            dwellings=whole_numbers(found["dwellings"]),
+            dwellings=whole_numbers(found["dwellings"]).astype(np.int32),
             counts=self._count_people(found),
             start_xy=places.xy,
             shape_row=places.shape_row,

@@ -386,16 +386,49 @@ def run_in_parts(  # noqa: PLR0913 - where, what, how many, by whom, and who wat
         tell(0.0, "cutting the study area into parts")
         source = DatabaseSource(connection)
         tasks = plan_parts(connection, settings, request, parts=parts, workers=workers)
-        found: list[PartResult | None] = [None] * len(tasks)
-        for done, (number, part) in enumerate(compute(tasks), 1):
-            found[number] = part
-            tell(0.05 + 0.75 * done / len(tasks), f"{done} of {len(tasks)} parts")
+        result = merge_whole(source, settings, request, compute(tasks), count=len(tasks), tell=tell)
         tell(0.85, "storing the result")
-        result = merge_parts(source.read_whole(), settings, request, [part for part in found if part is not None])
-        _check_whole(source, result)
         summary = save_run(connection, result, request, duration_s=time.perf_counter() - started, key=key)
     tell(1.0, "done")
     return summary
+
+
+def merge_whole(
+    source: PartSource,
+    settings: Settings,
+    request: GapRequest,
+    found: Iterable[tuple[int, PartResult]],
+    *,
+    count: int,
+    tell: Tell,
+) -> RunResult:
+    """Return the result of a run from the results of its parts, in whatever order they come.
+
+    Parameters
+    ----------
+    source
+        Where the parts were read from.
+    settings, request
+        As in :func:`run_in_parts`.
+    found
+        Number and result of each part.
+    count
+        How many parts there are.
+    tell
+        Told the share done and what is being done.
+
+    Raises
+    ------
+    Conflict
+        The parts do not hold every building once.
+    """
+    parts: dict[int, PartResult] = {}
+    for number, part in found:
+        parts[number] = part
+        tell(0.05 + 0.75 * len(parts) / count, f"{len(parts)} of {count} parts")
+    result = merge_parts(source.read_whole(), settings, request, [parts[number] for number in range(count)])
+    _check_whole(source, result)
+    return result
 
 
 def plan_parts(
