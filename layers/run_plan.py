@@ -10,7 +10,7 @@ import numpy as np
 from geo.errors import NotFound, NothingLinked, RequestError
 from geo.gaps import weigh_people
 from geo.reach import Homes, check_bound
-from layers.catalog import choose_profiles
+from layers.catalog import NOT_JUDGED, choose_profiles
 from layers.hours import set_clock
 from layers.run_result import EVERYBODY, NETWORK_COUNTS, Column
 from layers.study import Tread, load_tread
@@ -175,7 +175,7 @@ def choose_judged(pack: Pack, profiles: Mapping[str, Profile], request: GapReque
     named = [pack[code] for code in dict.fromkeys(request.types)]
     chosen: list[Judged] = []
     for kind in named or (*pack.testable, *pack.driven):
-        limit = _find_limit(kind, request, pack)
+        limit = _find_limit(kind, request)
         judges = choose_profiles(kind, request.profiles, profiles)
         if not judges and named:
             raise RequestError(
@@ -192,13 +192,13 @@ def choose_judged(pack: Pack, profiles: Mapping[str, Profile], request: GapReque
     )
 
 
-def _find_limit(kind: FacilityType, request: GapRequest, pack: Pack) -> int:
+def _find_limit(kind: FacilityType, request: GapRequest) -> int:
     own = kind.drive_limit_s if kind.mode == "drive" else kind.limit_s
     limit = own if request.minutes is None else round(request.minutes * 60)
     if limit is None or not (kind.testable or kind.mode in {"walk", "drive"}):
-        reason = dict(pack.not_judged).get(kind.code, "it has no limit")
+        reason = NOT_JUDGED[kind.not_judged_reason][1] if kind.not_judged_reason else "it has no limit"
         raise RequestError(
-            f"type {kind.code} ({kind.name_zh}) cannot be judged by walking: {reason}",
+            f"type {kind.code} ({kind.name_zh}) cannot be judged by its standard: {reason}",
             hint="leave it out, or give a limit with --minutes",
             parameter="types",
         )

@@ -60,6 +60,9 @@ def test_the_catalogue_tells_layers_types_levels_and_where_to_look(client: Clien
     kinder = next(item for item in found["types"] if item["code"] == "EDU_KINDER")
     assert (kinder["limit_s"], kinder["demand_groups"]) == (300, ["a03_05"])
     assert all(item["not_judged_reason"] for item in found["types"] if not item["testable"])
+    fire = next(item for item in found["types"] if item["code"] == "SAF_FIRE1")
+    assert (fire["limit_s"], fire["drive_limit_s"], fire["not_judged_reason"]) == (None, 240, "driven")
+    assert [item["code"] for item in found["profiles"] if item["vehicle"]] == ["driving"]
 
 
 def test_an_unchanged_catalogue_is_not_sent_again(client: Client) -> None:

@@ -235,7 +235,7 @@ def test_driving_alone_judges_what_is_driven_to_and_minutes_open_the_rest(
     ("request_", "expected"),
     [
         (GapRequest(types=("EDU_PRIMARY",), profiles=("driving",)), "is walked to"),
-        (GapRequest(types=("MED_EMS",)), "cannot be judged"),
+        (GapRequest(types=("MED_EMS",)), "cannot be judged by its standard: reached by vehicle"),
     ],
 )
 def test_what_cannot_be_judged_by_a_drive_says_so(
