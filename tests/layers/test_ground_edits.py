@@ -103,9 +103,8 @@ def try_hills(seed: int, *, steps: int) -> int:
     return answered
 
 
-@pytest.mark.parametrize("share", range(4))
-def test_edits_on_hills_agree_with_a_full_run(share: int) -> None:
-    assert sum(try_hills(1000 * share + number, steps=4) for number in range(12)) > 12
+def test_edits_on_hills_agree_with_a_full_run() -> None:
+    assert sum(try_hills(number, steps=4) for number in range(12)) > 12
 
 
 @pytest.mark.long
