@@ -254,18 +254,12 @@ def _write_costs(work: Patchwork, edge: IntArray) -> None:
     """Take the costs of edges from their lengths, flags and ground."""
     if edge.size == 0:
         return
-    every = edge
-    if work.make_ground is not None:
-        # a crossing is known by its whole length: all edges of a street are looked at together
-        street = np.unique(work["edge_street"][edge])
-        every = order_edges(work, np.union1d(edge, work.edges_of(street[street > 0])).astype(np.int64))
-    few = work.take(every)
+    few = work.take(edge)
     ground = None if work.make_ground is None else work.make_ground(few)
     cost_ab, cost_ba = cost_edges(few, work.profile, ground)
-    mine = np.isin(every, edge)
-    work.set("cost_ab", every[mine], cost_ab[mine])
-    work.set("cost_ba", every[mine], cost_ba[mine])
-    work.set("is_walkable", every[mine], find_walkable(few, work.profile, ground)[mine])
+    work.set("cost_ab", edge, cost_ab)
+    work.set("cost_ba", edge, cost_ba)
+    work.set("is_walkable", edge, find_walkable(few, work.profile, ground))
 
 
 def _write_gates(work: Patchwork, zones: frozenset[int]) -> None:

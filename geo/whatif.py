@@ -37,7 +37,6 @@ from geo.reach import check_bound
 from geo.search import NONE
 from geo.units import IntArray
 from geo.whatif_base import Answer, Base, Change, Column, Figures, run_in_full
-from geo.whatif_bench import Bench, lay_sites
 from geo.whatif_columns import (
     Census,
     ColumnStep,
@@ -48,6 +47,7 @@ from geo.whatif_columns import (
     solve,
     to_keys,
 )
+from geo.whatif_labels import RepairDesk, lay_sites
 from geo.whatif_links import (
     HomeBook,
     LinkRules,
@@ -112,7 +112,7 @@ class WhatIf:
         self._labels_kept = max(labels_kept, 1)
         self._lock = RLock()
         self._work = Patchwork(base.walk, base.make_ground)
-        self._bench = Bench()
+        self._desk = RepairDesk()
         self._rules = LinkRules(base.barriers, base.max_link_m, base.outline_reach_m)
         self._bounds_ms = [check_bound(column.bound_s) for column in base.columns]
         self._labels: OrderedDict[int, _Labels] = OrderedDict()
@@ -271,7 +271,7 @@ class WhatIf:
             label = np.full(self._work["first"].shape[0], NONE, dtype=np.int64)
             nothing = (np.empty(0, dtype=np.int32), _NOTHING)
             sites = self.start.columns[number].sites
-            self._bench.repair(self._work, label, nothing, (NO_ARCS, NO_ARCS), sites, self._bounds_ms[number])
+            self._desk.repair(self._work, label, nothing, (NO_ARCS, NO_ARCS), sites, self._bounds_ms[number])
             kept = self._labels[number] = _Labels(label, self.start)
         up, down = find_way(kept.at, step)
         for one in up:
@@ -297,7 +297,7 @@ class WhatIf:
                 continue
             label = self._find_labels(number, step).label
             self._go_to(step)
-            reader = Reader(self._work, self._bench, label, self._bounds_ms[number])
+            reader = Reader(self._work, self._desk, label, self._bounds_ms[number])
             leaks = search_leaks(reader, self._zone_ptr.shape[0] - 1)
             step.columns[number] = replace(column, leaks=leaks)
 
@@ -383,7 +383,7 @@ class WhatIf:
         off_ms = walk.off_ms(entered.links.off_mm)
         zones = draft.patched.zones | {int(z) for z in np.unique(self.base.homes.zone[draft.relinked]) if z >= 0}
 
-        def solve_one(number: int, bench: Bench) -> ColumnStep:
+        def solve_one(number: int, desk: RepairDesk) -> ColumnStep:
             before, column = parent.columns[number], self.base.columns[number]
             kept = labels[number]
             kept.label = grow(kept.label, work.counts["nodes"])
@@ -392,17 +392,17 @@ class WhatIf:
             new = lay_sites(work, entered, serves[is_among(serves, draft.reentered)], off_ms, bound_ms)
             patched = draft.patched
             task = Task(draft.reentered, new, patched.gone, patched.new, patched.changed, zones)
-            reader = Reader(work, bench, kept.label, bound_ms)
+            reader = Reader(work, desk, kept.label, bound_ms)
             return solve(
                 reader, before, census, task, base=lambda rows: to_keys(column.reach_ms[rows], column.facility[rows])
             )
 
         if threads <= 1 or len(labels) <= 1:
-            return {number: solve_one(number, self._bench) for number in labels}
+            return {number: solve_one(number, self._desk) for number in labels}
         with ThreadPoolExecutor(min(threads, len(labels))) as pool:
             shares = [list(labels)[start::threads] for start in range(min(threads, len(labels)))]
-            benches = [self._bench, *(Bench() for _ in shares[1:])]
-            done = pool.map(lambda s, b: [(n, solve_one(n, b)) for n in s], shares, benches)
+            desks = [self._desk, *(RepairDesk() for _ in shares[1:])]
+            done = pool.map(lambda s, b: [(n, solve_one(n, b)) for n in s], shares, desks)
             return {number: column for share in done for number, column in share}
 
     def _count(self, draft: Draft) -> Census:

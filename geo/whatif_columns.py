@@ -12,7 +12,7 @@ from geo import repair
 from geo.patch_index import is_among, spread_ranges
 from geo.search import FACILITY_BITS, FACILITY_MASK, NONE
 from geo.units import BoolArray, Int32Array, IntArray
-from geo.whatif_bench import Bench, SitesOn, swap_sites
+from geo.whatif_labels import RepairDesk, SitesOn, swap_sites
 from geo.whatif_radius import Measured
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Reader:
     """What homes are read with: the walk as it is, work arrays, the public labels of one column and its bound."""
 
     work: Patchwork
-    bench: Bench
+    desk: RepairDesk
     label: IntArray
     bound_ms: int
 
@@ -163,7 +163,7 @@ class Reader:
             work["cost_ab"],
             work["cost_ba"],
             self.label,
-            self.bench.own,
+            self.desk.own,
             sites.edge,
             sites.mm,
             sites.off_ms,
@@ -184,13 +184,13 @@ def search_leaks(reader: Reader, zones: int) -> dict[int, IntArray]:
     zones
         How many compounds there are.
     """
-    work, bench = reader.work, reader.bench
-    bench.make_room(work, 0)
+    work, desk = reader.work, reader.desk
+    desk.make_room(work, 0)
     leaks = {}
     for zone in range(zones):
-        count = bench.search_own(work, reader.label, zone, reader.bound_ms)
-        out = bench.find_leaks(work, zone, count)
-        bench.wipe(count)
+        count = desk.search_own(work, reader.label, zone, reader.bound_ms)
+        out = desk.find_leaks(work, zone, count)
+        desk.wipe(count)
         if out.size:
             leaks[zone] = out
     return leaks
@@ -221,16 +221,16 @@ def _read_zones(
     reader: Reader, census: Census, sites: SitesOn, zones: set[int], reading: _Reading
 ) -> dict[int, IntArray]:
     """Read the homes of some compounds and return where their own labels lead out of them."""
-    work, bench = reader.work, reader.bench
+    work, desk = reader.work, reader.desk
     leaks = {}
     for zone in sorted(zones):
-        found = bench.search_own(work, reader.label, zone, reader.bound_ms)
+        found = desk.search_own(work, reader.label, zone, reader.bound_ms)
         place = census.places_of(zone)
         reading.add(census.table.row[place], reader.read(census.table, place, sites))
         place = np.flatnonzero(census.moved.zone == zone).astype(np.int32)
         reading.add(census.moved.row[place], reader.read(census.moved, place, sites))
-        leaks[zone] = bench.find_leaks(work, zone, found)
-        bench.wipe(found)
+        leaks[zone] = desk.find_leaks(work, zone, found)
+        desk.wipe(found)
     return leaks
 
 
@@ -252,14 +252,14 @@ def solve(
     base
         Gives the answers of some homes in the base.
     """
-    work, bench, label = reader.work, reader.bench, reader.label
+    work, desk, label = reader.work, reader.desk, reader.label
     mine = is_among(before.sites.seed_facility, task.without)
     sites = swap_sites(before.sites, task.without, task.new)
     gone = (before.sites.seed_node[mine], before.sites.seed_key[mine])
-    count = bench.repair(work, label, gone, (task.gone, task.came), sites, reader.bound_ms)
-    node, old = bench.touched[:count].astype(np.int64), bench.old[:count].copy()
+    count = desk.repair(work, label, gone, (task.gone, task.came), sites, reader.bound_ms)
+    node, old = desk.touched[:count].astype(np.int64), desk.old[:count].copy()
     was_on = before.sites.edge[is_among(before.sites.facility, task.without)].astype(np.int64)
-    edges, near = bench.find_edges(work, count, census.zone_ptr.shape[0] - 1)
+    edges, near = desk.find_edges(work, count, census.zone_ptr.shape[0] - 1)
     forced = np.concatenate([task.edges, was_on, task.new.edge.astype(np.int64)])
     forced_zone = work["edge_zone"][forced]
     edges = np.union1d(edges, forced[forced_zone < 0]).astype(np.int64)

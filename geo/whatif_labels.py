@@ -113,7 +113,7 @@ def swap_sites(before: SitesOn, without: IntArray, new: SitesOn) -> SitesOn:
     )
 
 
-class Bench:
+class RepairDesk:
     """Work arrays of one thread."""
 
     def __init__(self) -> None:
