@@ -77,7 +77,7 @@ def _enter(
 
 
 @njit(cache=True, nogil=True)
-def search_buckets(  # noqa: C901 - one loop, its state in registers
+def search_buckets(
     first: Int32Array,
     last: Int32Array,
     arc_node: Int32Array,
@@ -108,11 +108,11 @@ def search_buckets(  # noqa: C901 - one loop, its state in registers
     label
         NONE everywhere on entry; the answer: cost_ms << 32 | facility, NONE beyond the bound, shape (nodes,).
     touched
-        Nodes whose label was set, to be wiped by the caller, shape (nodes,).
+        Nodes whose label was set, to be wiped by the caller, shape (nodes + 1,).
     head
-        Work array: first entry of each bucket, at least (bound_ms >> width) + 1 long.
+        Work array: first entry of each bucket, at least (bound_ms >> width) + 2 long.
     following, waiting
-        Work arrays: the entries of all buckets, chained; both of one length.
+        Work arrays: the entries of all buckets, chained; both of one length. An entry is used once.
 
     Returns
     -------
@@ -124,47 +124,36 @@ def search_buckets(  # noqa: C901 - one loop, its state in registers
     shift = width + 32
     buckets = (bound_ms >> width) + 1
     room = waiting.shape[0]
-    head[:buckets] = -1
+    head[: buckets + 1] = -1
     count, used = _enter(seed_node, seed_ms, seed_facility, bound_ms, width, label, touched, head, following, waiting)
     if used < 0:
         return _GIVE_UP - count
-    spare = -1
     taken = 0
     for bucket in range(buckets):
         while head[bucket] >= 0:
-            entry = head[bucket]
-            head[bucket] = following[entry]
-            following[entry] = spare
-            spare = entry
-            node = waiting[entry]
+            node = waiting[head[bucket]]
+            head[bucket] = following[head[bucket]]
             key = label[node]
             taken += 1
             if key >> shift != bucket:
                 continue  # it got better and was taken up in an earlier bucket
-            if taken > _PATIENCE * (count + 256):
+            if used + last[node] - first[node] > room or taken > _PATIENCE * (count + 256):
                 return _GIVE_UP - count
             for arc in range(first[node], last[node]):
-                better = key + (np.int64(arc_ms[arc]) << 32)
+                # no branches: whether a label gets better cannot be predicted. What is written at `used` and `count`
+                # counts only if they move on
                 neighbour = arc_node[arc]
+                better = key + (np.int64(arc_ms[arc]) << 32)
                 old = label[neighbour]
-                if better >= old or better >= limit:
-                    continue
-                if old == NONE:
-                    touched[count] = neighbour
-                    count += 1
-                label[neighbour] = better
-                place = better >> shift
-                if place == old >> shift and place != bucket:
-                    continue  # it waits there already
-                if spare >= 0:
-                    entry = spare
-                    spare = following[entry]
-                elif used < room:
-                    entry = used
-                    used += 1
-                else:
-                    return _GIVE_UP - count
-                waiting[entry] = neighbour
-                following[entry] = head[place]
-                head[place] = entry
+                lower = better < min(old, limit)
+                label[neighbour] = better if lower else old
+                touched[count] = neighbour
+                count += int(lower & (old == NONE))
+                place = min(better, limit) >> shift
+                # in a later bucket it may wait already
+                joins = lower & ((place != old >> shift) | (place == bucket))
+                waiting[used] = neighbour
+                following[used] = head[place]
+                head[place] = used if joins else head[place]
+                used += int(joins)
     return count

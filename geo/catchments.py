@@ -222,7 +222,7 @@ def _catch(
     graph, gates, network, desk = walk.graph, walk.gates, walk.network, bench.desk
     width = choose_width(graph.typical_ms, bound_ms)
     most = int(np.diff(seeds.seed_ptr[low : high + 1]).max(initial=0))
-    head, chain, heap = desk.buckets((bound_ms >> width) + 1), desk.chain(most), desk.heap(walk, most)
+    head, chain, heap = desk.buckets((bound_ms >> width) + 2), desk.chain(most), desk.heap(walk, most)
     size = np.zeros(high - low, dtype=np.int64)
     parts = []
     at = low

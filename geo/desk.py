@@ -39,7 +39,7 @@ class Desk:
     own
         Labels that count for one compound alone, NONE everywhere between searches, shape (nodes,).
     touched, own_touched
-        Nodes whose label the last search set, shape (nodes,).
+        Nodes whose label the last search set, room for one more than there are, shape (nodes + 1,).
     """
 
     label: IntArray
@@ -60,8 +60,8 @@ class Desk:
         desk = cls(
             np.full(nodes, NONE, dtype=np.int64),
             np.full(nodes, NONE, dtype=np.int64),
-            np.empty(nodes, dtype=np.int32),
-            np.empty(nodes, dtype=np.int32),
+            np.empty(nodes + 1, dtype=np.int32),
+            np.empty(nodes + 1, dtype=np.int32),
             np.zeros((nodes + 63) // 64, dtype=np.uint64),
         )
         desk.chain(seeds)
@@ -69,7 +69,7 @@ class Desk:
 
     def chain(self, seeds: int) -> tuple[Int32Array, Int32Array]:
         """Return the entries of a bucket search with that many seeds."""
-        room = self.label.shape[0] + seeds + 1
+        room = 2 * self.label.shape[0] + seeds + 64
         if self._chain[0].shape[0] < room:
             self._chain = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
         return self._chain
@@ -156,7 +156,7 @@ class Desk:
                 width,
                 self.label,
                 self.touched,
-                self.buckets((bound_ms >> width) + 1),
+                self.buckets((bound_ms >> width) + 2),
                 *self.chain(seeds.node.shape[0]),
             )
         )
