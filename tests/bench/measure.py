@@ -66,6 +66,8 @@ class Pair:
         Turns to take; None means as many as the caller says.
     before
         Done before every turn of ours, not timed.
+    after
+        Done when all is measured or something failed.
     """
 
     ours: Callable[[int], Any]
@@ -78,6 +80,7 @@ class Pair:
     clock: Callable[[], float] = time.perf_counter
     turns: int | None = None
     before: Callable[[int], None] | None = None
+    after: Callable[[], None] | None = None
 
     def prepare(self, turn: int) -> None:
         """Do what is not timed before our turn."""
@@ -187,6 +190,14 @@ def measure(case: Case, *, turns: int, budget_s: float) -> Measure:
         not asked again: that turn counts.
     """
     pair = case.make()
+    try:
+        return _measure(case, pair, turns, budget_s)
+    finally:
+        if pair.after is not None:
+            pair.after()
+
+
+def _measure(case: Case, pair: Pair, turns: int, budget_s: float) -> Measure:
     pair.prepare(0)
     with Watch() as ours_watch:
         answer = pair.ours(0)

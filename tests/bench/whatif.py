@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from pyproj import Transformer
 
-from geo.edits import Edit, Facilities, FacilityAdded, StreetClosed
-from geo.reach import find_reach, prepare_walk
-from geo.whatif import Base, Column, Figures, Step, WhatIf, run_in_full
-from layers.run import find_radii
-from layers.run_plan import prepare_run
+from api.app import create_app
+from geo.edits import Edit, FacilityAdded, StreetClosed
+from geo.whatif import Base, Figures, Step, WhatIf, run_in_full
+from layers.network import project
+from layers.query.runs import fetch_run
+from layers.run import run_gaps
 from layers.run_result import GapRequest
-from layers.scenario_town import TownSource
+from layers.scenario_base import load_base
+from tests.api.client import open_client
 from tests.bench.ground import SEED
 from tests.bench.measure import Agreement, Case, Pair, Skip
 from tests.bench.runs import choose_codes
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.bench.ground import Ground
 
-FACILITY_S, STREET_S = 0.010, 0.050
+FACILITY_S, STREET_S, HTTP_S = 0.010, 0.050, 0.030
 TURNS = 15
 FULL_TURNS = 3
 FULL_GOAL = {"L": 20.0, "million": 100.0}
@@ -39,20 +44,27 @@ def list_cases(size: str, open_ground: Callable[[], Ground]) -> list[Case]:
     return [
         Case("what-if", size, "budget 10 ms, one facility", 1.0, lambda: on_budget(open_ground(), add, FACILITY_S)),
         Case("what-if", size, "budget 50 ms, one street", 1.0, lambda: on_budget(open_ground(), close, STREET_S)),
+        Case("what-if", size, "budget 30 ms, one facility, over HTTP", 1.0, lambda: over_http(open_ground())),
         Case("what-if", size, "our own full run, one facility", goal, lambda: against_full(open_ground(), add)),
     ]
 
 
 @dataclass(frozen=True)
 class Desk:
-    """A base run and the engine that edits it."""
+    """A stored run and the engine that edits it, as scenarios use them."""
 
-    base: Base
+    run_id: int
     engine: WhatIf
+    codes: tuple[str, ...]
+
+    @property
+    def base(self) -> Base:
+        """Return what edits are applied to."""
+        return self.engine.base
 
 
 def open_desk(ground: Ground) -> Desk:
-    """Return the base run of 20 types, ready for edits.
+    """Return a run of 20 types, stored and ready for edits.
 
     Raises
     ------
@@ -61,47 +73,16 @@ def open_desk(ground: Ground) -> Desk:
     """
     if ground.store is None or ground.study is None:
         raise Skip("no database on an invented grid")
-    study, store = ground.study, ground.store
-    request = GapRequest(types=choose_codes(store))
+    store = ground.store
+    summary = run_gaps(store.engine, store.settings, GapRequest(types=choose_codes(store)))
     with store.engine.connect() as connection:
-        plan = prepare_run(connection, study, request)
-    (part,) = plan.parts
-    sites, scape, tread = study.sites, study.streetscape, part.tread
-    # on level ground, so that streets may be edited too: the few crossings that cost time do not change the work
-    walk = prepare_walk(scape.network, tread.walk.profile)
-    reaches = find_reach(
-        walk, tread.homes, tread.entrances, facilities=plan.site_rows, bounds_s=[float(one) for one in plan.bounds_s]
-    )
-    radius = find_radii(study, plan)
-    base = Base(
-        town=TownSource(store.engine, study),
-        walls=scape.walls,
-        barriers=scape.barriers,
-        walk=walk,
-        home=study.buildings.start,
-        homes=tread.homes,
-        facilities=Facilities(
-            geometry=sites.geometry, zone=sites.zone, capacity=sites.capacity, serves=tuple(plan.site_rows)
-        ),
-        entrances=tread.entrances,
-        columns=tuple(
-            Column(
-                bound_s=plan.bounds_s[number],
-                limit_s=judged.limit_s,
-                reach_ms=reach.reach_ms,
-                facility=reach.facility,
-                radius_mm=radius[judged.kind.code],
-            )
-            for number, (judged, reach) in enumerate(zip(plan.judged, reaches, strict=True))
-        ),
-        gate_point=scape.gate_point,
-        max_link_m=study.settings.link_max_m,
-        outline_reach_m=study.settings.entrance_within_m,
-    )
-    return Desk(base, WhatIf(base))
+        run = fetch_run(connection, str(summary.id))
+        base = load_base(connection, ground.study, run, engine=store.engine)
+    codes = tuple(base.result.columns[number].type for number in base.numbers["adult"])
+    return Desk(summary.id, base.engines["adult"], codes)
 
 
-def add(ground: Ground, turn: int) -> Edit:
+def add(ground: Ground, turn: int) -> FacilityAdded:
     """Return another facility of a type at another building every turn."""
     assert ground.study is not None
     start = ground.study.buildings.start
@@ -163,3 +144,45 @@ def against_full(ground: Ground, make: Callable[[Ground, int], Edit]) -> Pair:
         timed="one edit in the engine; peer: everything computed anew on the edited data",
         turns=FULL_TURNS,
     )
+
+
+def over_http(ground: Ground) -> Pair:
+    """Return one facility a turn, asked of the application in this process as a browser asks."""
+    desk = open_desk(ground)
+    assert ground.store is not None
+    assert ground.study is not None
+    open_for_now = ExitStack()
+    app = create_app(ground.store.settings, executor=lambda: ThreadPoolExecutor(max_workers=1))
+    client = open_for_now.enter_context(open_client(app))
+    back = Transformer.from_crs(ground.walk.network.metric_crs, "EPSG:4326", always_xy=True)
+    pack = ground.study.pack
+    todo, expected = [], []
+    for turn in range(TURNS + 2):
+        code = desk.codes[turn % len(desk.codes)]
+        edit = add(ground, turn)
+        lon, lat = back.transform(edit.geometry.x, edit.geometry.y)
+        place = {"type": "Point", "coordinates": [round(lon, 7), round(lat, 7)]}
+        todo.append({"op": "add_facility", "type": code, "geometry": place})
+        if turn == 0:
+            served = {code, *pack[code].counts_for.split("|")}
+            columns = tuple(number for number, one in enumerate(desk.codes) if one in served)
+            at = project(np.array([shapely.Point(place["coordinates"])], dtype=object), ground.walk.network.metric_crs)
+            expected.append(FacilityAdded(geometry=at[0], serves=columns))
+
+    def ours(turn: int) -> dict[str, Any]:
+        answer = client.post("/scenarios?dry=true", json={"run": str(desk.run_id), "edits": [todo[turn]]})
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def check(found: dict[str, Any], _peer: None) -> Agreement:
+        changed = 0
+        for column, figures in zip(desk.base.columns, run_in_full(desk.base, expected), strict=True):
+            differs = (figures.reach_ms != column.reach_ms) | (figures.facility != column.facility)
+            changed += int((differs | (figures.radius_mm != column.radius_mm)).sum())
+        wrong = abs(changed - int(found["difference"]["buildings_changed"]))
+        return Agreement(wrong, changed, None, "as many buildings change as by a full run")
+
+    ours(TURNS + 1)
+    timed = "POST /scenarios?dry=true in one process, answer parsed; another facility every turn"
+    return Pair(ours, HTTP_S, check, timed=timed, turns=TURNS, after=open_for_now.close)
