@@ -24,7 +24,7 @@ from geo.errors import Conflict, NotReady, RequestError
 from layers import cluster
 from layers.bundle import make_key
 from layers.catalog import read_pack, read_profiles
-from layers.parts import PartTask, run_in_parts, run_part
+from layers.parts import FolderState, PartTask, run_in_parts, run_part
 from layers.run_key import hash_code
 from layers.run_store import describe_engine, find_code_version
 from layers.settings import Settings
@@ -153,7 +153,9 @@ def run_remote(task: RemoteTask) -> PartResult:
     place = socket.gethostname()
     check_code(task.code, describe_code(), place)
     settings = task.part.settings
-    if task.has_own_database:
+    if isinstance(task.part.state, FolderState):
+        pass
+    elif task.has_own_database:
         own = Settings.from_environment(os.environ)
         if own.database_url is None:
             raise NotReady(

@@ -56,6 +56,13 @@ def gaps() -> None:
     "--dask", metavar="ADDRESS", help="Compute parts on a Dask cluster: local, local:N or tcp://scheduler:8786."
 )
 @click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="FOLDER",
+    help="Read GeoParquet files (streets.parquet, buildings.parquet …) instead of the database; --out names a folder.",
+)
+@click.option(
     "--parts", type=int, metavar="N", help="Cut the study area into so many parts; the figures stay the same."
 )
 @json_option
@@ -79,7 +86,7 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
     from layers.query.exports import export_run
     from layers.run_result import DEFAULT_PROFILE, GapRequest
 
-    if out is not None:
+    if out is not None and asked["folder"] is None:
         check_format(out)
     request = GapRequest(
         types=asked["types"],
@@ -89,6 +96,10 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
         at=write_at(asked["at"]),
         name=asked["name"],
     )
+    if asked["folder"] is not None:
+        summary = _compute_folder(settings, request, out, asked)
+        _tell_summary(summary, request, as_json=as_json)
+        return
     with open_engine(settings) as engine:
         with show_progress("Gap run") as progress:
             summary = _compute(engine, settings, request, progress, dask=asked["dask"], parts=asked["parts"])
@@ -99,6 +110,40 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
             with engine.connect() as connection:
                 rows = export_run(connection, summary.id, what="buildings", path=out)
             say(f"Wrote {rows:,} rows to {out}.")
+    _tell_summary(summary, request, as_json=as_json)
+
+
+def _compute_folder(settings: Settings, request: GapRequest, out: Path | None, asked: dict[str, Any]) -> RunSummary:
+    """Compute a run from a folder of files into another."""
+    from geo.errors import RequestError
+    from layers.run_folder import run_folder
+
+    if out is None:
+        raise RequestError(
+            "a run from files is not stored: where should its result go?",
+            hint="name a folder with --out",
+            parameter="out",
+        )
+    with show_progress("Gap run") as progress:
+        if asked["dask"] is None:
+            return run_folder(asked["folder"], settings, request, out=out, parts=asked["parts"], progress=progress)
+        from layers.run_dask import check_workers, compute_on, open_client
+
+        with open_client(asked["dask"], settings) as client:
+            return run_folder(
+                asked["folder"],
+                settings,
+                request,
+                out=out,
+                parts=asked["parts"],
+                compute=compute_on(client, settings),
+                workers=check_workers(client),
+                progress=progress,
+            )
+
+
+def _tell_summary(summary: RunSummary, request: GapRequest, *, as_json: bool) -> None:
+    """Print what a run found."""
     if as_json:
         print_json(asdict(summary))
         return

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from api.cli import context, main
 from layers import run_dask
+from layers.settings import Settings
 from tests.api.test_cli_gaps import run, town
+from tests.layers.test_run_folder import draw
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.api.test_cli_gaps import Run
 
 __all__ = ["run", "town"]
@@ -42,3 +47,16 @@ def test_what_goes_wrong_is_told(
     monkeypatch.setattr(run_dask, "CONNECT_TIMEOUT_S", 0.5)
     found, _, err = run("gaps", "run", "--type", "MED_CHS", *words)
     assert (found, message in err) == (code, True), err
+
+
+def test_a_folder_of_files_needs_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(tmp_path, 3)
+    monkeypatch.setattr(context, "read_settings", lambda: Settings(home=tmp_path / "home"))
+    words = ["gaps", "run", "--from", str(tmp_path), "--type", "MED_CHS", "--minutes", "2", "--parts", "2"]
+    assert main.run(words) == 2
+    assert "--out" in capsys.readouterr().err
+    assert main.run([*words, "--out", str(tmp_path / "out")]) == 0
+    assert "150 buildings" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"buildings.parquet", "run.json"}
