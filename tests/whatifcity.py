@@ -29,7 +29,8 @@ from geo.link import Barriers, Ways, link_points, link_sites, split_long_barrier
 from geo.network import CLOSED_ON_FOOT, STEPS, Gates, Streets
 from geo.radius import find_radius
 from geo.reach import Homes, find_reach, prepare_walk
-from geo.units import NO_COST
+from geo.slope import GRADE_UNIT, Ground
+from geo.units import NO_COST, to_mm
 from geo.whatif import Base, Column, Figures, Step
 from tests.gridcity import ORIGIN, GridCity, box, line, objects, point
 
@@ -44,6 +45,8 @@ Rng = np.random.Generator
 PACE = WalkProfile("pace", 1.11)
 SLOW = WalkProfile("slow", 0.8, steps_factor=1.7)
 WHEELS = WalkProfile("wheels", 0.9, steps=False)
+CLIMBER = WalkProfile("climber", 1.0, climb_factor=8.0, max_slope=0.0601, crossing_s=7.0)
+"""Uphill takes longer than downhill."""
 
 
 def make_base(
@@ -55,10 +58,12 @@ def make_base(
     bounds_s: Sequence[float],
     profile: WalkProfile = PACE,
     make_walk: Callable[[Network], Walk] | None = None,
+    make_ground: Callable[[Network], Ground | None] | None = None,
 ) -> Base:
     """Return the base of a full run."""
     network = build_town(town)
-    walk = prepare_walk(network, profile) if make_walk is None else make_walk(network)
+    ground = None if make_ground is None else make_ground(network)
+    walk = prepare_walk(network, profile, ground) if make_walk is None else make_walk(network)
     is_open = (walk.cost_ab != NO_COST) | (walk.cost_ba != NO_COST)
     ways = Ways(network, is_open, town.barriers, town.max_link_m, town.outline_reach_m)
     zone = town.walls.find_zones(np.asarray(shapely.point_on_surface(homes), dtype=object))
@@ -83,8 +88,18 @@ def make_base(
         gate_point=town.open_gate_point,
         max_link_m=town.max_link_m,
         outline_reach_m=town.outline_reach_m,
+        make_ground=make_ground,
         make_walk=make_walk,
     )
+
+
+def make_hill(network: Network) -> Ground:
+    """Return a hillside that rises to the east, with a crossing on every fifth street."""
+    ends = [network.geom_xy[network.geom_ptr[:-1]], network.geom_xy[network.geom_ptr[1:] - 1]]
+    rise_mm = to_mm((ends[1][:, 0] - ends[0][:, 0]) * 0.06)
+    grade = (np.abs(rise_mm) * GRADE_UNIT // np.maximum(network.edge_mm, 1)).astype(np.int32)
+    crossing_mm = np.where(network.edge_street % 5 == 0, 30_000, 0)
+    return Ground(np.maximum(rise_mm, 0), np.maximum(-rise_mm, 0), grade, crossing_mm)
 
 
 def make_town(city: GridCity) -> Town:
@@ -285,7 +300,7 @@ def random_city(rng: Rng, *, with_shapes: bool = True, homes: int = 60) -> Rando
             places.append(point(x, y))
     sites = [maker._site(rng) for _ in range(int(rng.integers(1, 9)))]
     serves = [[row for row in range(len(sites)) if rng.random() < 0.5] for _ in range(3)]
-    profile = [PACE, SLOW, WHEELS][int(rng.integers(0, 3))]
+    profile = [PACE, SLOW, WHEELS, CLIMBER][int(rng.integers(0, 4))]
     maker.base = make_base(
         make_town(city),
         objects(places),
@@ -293,6 +308,7 @@ def random_city(rng: Rng, *, with_shapes: bool = True, homes: int = 60) -> Rando
         serves,
         bounds_s=[150.0, 400.0, float(rng.integers(100, 3000))],
         profile=profile,
+        make_ground=make_hill if profile is CLIMBER else None,
     )
     return maker
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -276,6 +277,18 @@ class TestSteps:
         check_step(base, right.apply([StreetClosed(3)]))
         check_step(base, left)
         check_step(base, right)
+
+    def test_many_may_ask_at_once(self) -> None:
+        base = self.base()
+        engine = WhatIf(base, labels_kept=1)
+        questions: list[list[Edit]] = [
+            [StreetClosed(street), FacilityAdded(point(20 * street, 90), (0,))] for street in range(1, 13)
+        ]
+        with ThreadPoolExecutor(4) as pool:
+            steps = list(pool.map(engine.run, questions))
+        for step, edits in zip(steps, questions, strict=True):
+            assert step.edits == tuple(edits)
+            check_step(base, step)
 
     def test_what_was_refused_leaves_no_trace(self) -> None:
         base = self.base()
