@@ -33,8 +33,8 @@ from geo.patch import Patched, patch_streets, prepare_node_ids
 from geo.patch_index import BoxGrid, is_among
 from geo.patch_work import NO_ARCS, Patchwork
 from geo.places import Places
-from geo.reach import check_bound
-from geo.search import NONE
+from geo.reach import check_bound, find_labels
+from geo.seeds import seed_sites
 from geo.units import IntArray
 from geo.whatif_base import Answer, Base, Change, Column, Figures, run_in_full
 from geo.whatif_columns import (
@@ -171,8 +171,8 @@ class WhatIf:
             Prepare for edits of streets, gates and paths too.
         """
         with self._lock:
+            self._search_labels(list(range(len(self.base.columns))))
             for number in range(len(self.base.columns)):
-                self._find_labels(number, self.start)
                 self._find_farthest(number)
             if streets:
                 _ = self._plan.book.shelf.tree
@@ -263,16 +263,21 @@ class WhatIf:
                 self._work.redo(one.diff)
         self._at = step
 
+    def _search_labels(self, numbers: list[int]) -> None:
+        """Search the base for columns whose labels are not at hand."""
+        missing = [number for number in numbers if number not in self._labels]
+        if not missing:
+            return
+        base, room = self.base, self._work["first"].shape[0]
+        seeds = [seed_sites(base.walk, base.entrances, base.facilities.serves[number]) for number in missing]
+        found = find_labels(base.walk, seeds, bounds_ms=[self._bounds_ms[number] for number in missing])
+        for number, label in zip(missing, found, strict=True):
+            self._labels[number] = _Labels(grow(label, room), self.start)
+
     def _find_labels(self, number: int, step: Step) -> _Labels:
         """Return the public labels of a column at a step; the walk may be led elsewhere."""
-        kept = self._labels.get(number)
-        if kept is None:
-            self._go_to(self.start)
-            label = np.full(self._work["first"].shape[0], NONE, dtype=np.int64)
-            nothing = (np.empty(0, dtype=np.int32), _NOTHING)
-            sites = self.start.columns[number].sites
-            self._desk.repair(self._work, label, nothing, (NO_ARCS, NO_ARCS), sites, self._bounds_ms[number])
-            kept = self._labels[number] = _Labels(label, self.start)
+        self._search_labels([number])
+        kept = self._labels[number]
         up, down = find_way(kept.at, step)
         for one in up:
             column = one.columns[number]
@@ -314,6 +319,7 @@ class WhatIf:
         on_streets = plan is not parent.plan
         everything = list(range(len(self.base.columns)))
         touched = everything if on_streets else find_columns(parent.facilities, facilities, edits)
+        self._search_labels(touched)
         labels = {number: self._find_labels(number, parent) for number in touched}
         if on_streets:
             self._know_leaks(parent, touched)
