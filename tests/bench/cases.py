@@ -38,6 +38,16 @@ SIZES = {
 }
 """What a size stands for."""
 
+GROUPS = (
+    ("nearest", "catchments"),
+    ("isochrone",),
+    ("full-run", "rerun"),
+    ("what-if",),
+    ("load",),
+    ("link",),
+)
+"""Names measured in one process, because they share what is slow to make."""
+
 DEFAULT_SIZES = ("real", "L", "million")
 
 

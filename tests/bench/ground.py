@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,6 +65,11 @@ class Ground:
     def graph(self) -> Graph:
         """Return the ways anybody may walk."""
         return self.walk.graph
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """Return what peers made of this ground and want to use again."""
+        return {}
 
     @cached_property
     def facility_node(self) -> Int32Array:

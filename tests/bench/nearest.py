@@ -171,18 +171,12 @@ def one_thread() -> Any:
 def against_igraph(ground: Ground) -> Pair:
     """Return igraph's Dijkstra from one node before all facilities; it knows no bound."""
     count = ground.graph.node_count
-    base = make_igraph(ground, extra=1)
-    weights = ground.arcs[2].astype(np.float64)
-    made = []
-    for nodes in ground.sources:
-        graph = base.copy()
-        graph.add_edges(np.column_stack([np.full(nodes.shape[0], count), nodes]))
-        made.append((graph, np.concatenate([weights, np.zeros(nodes.shape[0])]).tolist()))
+    graph, weights = make_igraph(ground)
 
     def peer(_turn: int) -> list[FloatArray]:
         found = []
-        for graph, cost in made:
-            ms = np.array(graph.distances(source=count, weights=cost, mode="out")[0][:count])
+        for number in range(len(ground.sources)):
+            ms = np.array(graph.distances(source=count + number, weights=weights, mode="out")[0][:count])
             found.append(np.where(ms > BOUND_MS, np.inf, ms))
         return found
 

@@ -60,21 +60,28 @@ def make_pandana(ground: Ground) -> Any:
     """
     pandana = need("pandana")
     pd = need("pandas")
+    if "pandana" in ground.kept:
+        return ground.kept["pandana"]
     tail, head, ms = ground.arcs
     count = ground.graph.node_count
     row = np.arange(count, dtype=np.float64)
     seconds = pd.DataFrame({"s": (ms + QUARTER_MS) / WHOLE_MS})
     # its queries walk from the node to the facility: the other way round than a search from facilities
-    return pandana.Network(
+    ground.kept["pandana"] = pandana.Network(
         pd.Series(row), pd.Series(np.zeros(count)), pd.Series(head), pd.Series(tail), seconds, twoway=False
     )
+    return ground.kept["pandana"]
 
 
-def make_igraph(ground: Ground, extra: int = 0) -> Any:
-    """Return an igraph graph; milliseconds are handed over with each question."""
+def make_igraph(ground: Ground) -> tuple[Any, list[float]]:
+    """Return an igraph graph in which one more node stands before the facilities of each type, and its weights."""
     igraph = need("igraph")
-    tail, head, _ = ground.arcs
-    return igraph.Graph(n=ground.graph.node_count + extra, edges=np.column_stack([tail, head]), directed=True)
+    tail, head, ms = ground.arcs
+    count, sources = ground.graph.node_count, ground.sources
+    before = np.repeat(np.arange(len(sources)) + count, [nodes.shape[0] for nodes in sources])
+    ends = np.column_stack([np.concatenate([tail, before]), np.concatenate([head, *sources])])
+    weights = np.concatenate([ms.astype(np.float64), np.zeros(before.shape[0])])
+    return igraph.Graph(n=count + len(sources), edges=ends, directed=True), weights.tolist()
 
 
 def make_networkx(ground: Ground) -> Any:

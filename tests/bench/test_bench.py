@@ -190,7 +190,7 @@ def test_the_command_prints_json_alone_on_standard_output(monkeypatch: pytest.Mo
 
 def test_a_group_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "false")
-    (line,) = program.measure("nearest", "grid", 1, 1.0)
+    (line,) = program.measure(["nearest"], "grid", 1, 1.0)
     assert "the process ended with 1" in line["failed"]
 
 

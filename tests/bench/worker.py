@@ -45,9 +45,10 @@ def run_cases(found: list[Case], out: Path, *, turns: int, budget_s: float) -> N
 
 
 def main(arguments: list[str]) -> None:
-    """Make the comparisons of one name and size: NAME SIZE TURNS BUDGET_S FILE."""
-    name, size, turns, budget_s, out = arguments
-    found = cases.list_cases(name, size, partial(cases.open_ground, size))
+    """Make the comparisons of some names and a size: NAME,NAME SIZE TURNS BUDGET_S FILE."""
+    names, size, turns, budget_s, out = arguments
+    ground = partial(cases.open_ground, size)
+    found = [case for name in names.split(",") for case in cases.list_cases(name, size, ground)]
     run_cases(found, Path(out), turns=int(turns), budget_s=float(budget_s))
 
 
