@@ -406,9 +406,10 @@ def find_ends(draft: Draft) -> tuple[IntArray, IntArray, Int32Array, IntArray]:
     draft
         The edges, shape (m,); every answer has shape (2 m,).
     """
-    first = shapely.get_coordinates(shapely.get_point(draft.line, 0))
-    last = shapely.get_coordinates(shapely.get_point(draft.line, -1))
-    xy_mm = to_mm(np.concatenate([first, last]))
+    xy, line = shapely.get_coordinates(draft.line, return_index=True)
+    is_new = line[1:] != line[:-1]
+    first, last = np.append(True, is_new), np.append(is_new, True)
+    xy_mm = to_mm(np.concatenate([xy[first], xy[last]]))
     # a connector starts outside and ends inside: its first end joins outside ways, its last end ways of the compound
     zone_a = np.where(draft.gate >= 0, OUTSIDE, draft.zone)
     zone = np.concatenate([zone_a, draft.zone]).astype(np.int32)
