@@ -11,7 +11,6 @@ from sqlalchemy import (
     Numeric,
     and_,
     case,
-    exists,
     func,
     literal,
     or_,
@@ -197,7 +196,6 @@ def build_worst_buildings(run_id: int, column: RunColumn, *, limit: int) -> Sele
     key = (reach.c.slice.cast(BigInteger) * SLICE_BUILDINGS + _PLACE).label("building_id")
     weight = func.onemap.int_at(people.c.people, _PLACE, type_=Integer)
     state = status_of(func.onemap.int_at(reach.c.reach_ms, _PLACE, type_=Integer), column.limit_s)
-    building = tables.building.c.id
     worst = (
         select(key)
         .select_from(
@@ -211,7 +209,8 @@ def build_worst_buildings(run_id: int, column: RunColumn, *, limit: int) -> Sele
             ).join(_PLACES, true())
         )
         .where(reach.c.result_id == result_of(run_id), reach.c.position == column.position)
-        .where(weight >= 0, state == "gap", exists().where(building == key))
+        # rows of buildings are closed, never deleted: each of these is there to be joined
+        .where(weight >= 0, state == "gap")
         .order_by(weight.desc(), key)
         .limit(limit)
     )
