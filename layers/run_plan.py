@@ -174,7 +174,9 @@ def choose_judged(pack: Pack, profiles: Mapping[str, Profile], request: GapReque
             raise NotFound(f"there is no profile {code}; found {', '.join(sorted(profiles))}", parameter="profile")
     named = [pack[code] for code in dict.fromkeys(request.types)]
     chosen: list[Judged] = []
-    for kind in named or (*pack.testable, *pack.driven):
+    # "all types" are those of the pack one walks to; those reached by vehicle come with a profile that drives
+    by_vehicle = pack.driven if any(profiles[code].is_vehicle for code in request.profiles) else ()
+    for kind in named or (*pack.testable, *by_vehicle):
         limit = _find_limit(kind, request)
         judges = choose_profiles(kind, request.profiles, profiles)
         if not judges and named:

@@ -36,7 +36,7 @@ def test_the_old_centre_is_served_and_the_new_edge_is_not(fresh_db: Db, tmp_path
         assert report.outcome.rows_quarantined == 0, layer
     summary = run_gaps(fresh_db.writer, replace(fresh_db.settings, home=tmp_path / "home"), GapRequest())
     pack = read_pack()
-    assert len(summary.totals) == len(pack.testable) + len(pack.driven)
+    assert len(summary.totals) == len(pack.testable)
     assert summary.counts["buildings_linked"] == summary.counts["buildings"]
     assert summary.counts["gates_unattached"] == 0
     people = int(city.layers["buildings"]["people"].sum())
