@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -423,9 +423,14 @@ def merge_whole(
         The parts do not hold every building once.
     """
     parts: dict[int, PartResult] = {}
-    for number, part in found:
-        parts[number] = part
-        tell(0.05 + 0.75 * len(parts) / count, f"{len(parts)} of {count} parts")
+    try:
+        for number, part in found:
+            parts[number] = part
+            tell(0.05 + 0.75 * len(parts) / count, f"{len(parts)} of {count} parts")
+    finally:
+        # who gives up must call off the parts under way now, not when memory is tidied up
+        if isinstance(found, Generator):
+            found.close()
     result = merge_parts(source.read_whole(), settings, request, [parts[number] for number in range(count)])
     _check_whole(source, result)
     return result
