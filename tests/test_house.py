@@ -34,6 +34,7 @@ TOP_LEVEL = {
     "onemap",
     "pyproject.toml",
     "requirements.lock",
+    "requirements-bench.lock",
     "requirements-dev.lock",
     "README.md",
     "ARCHITECTURE.md",
