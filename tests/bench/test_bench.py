@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from geo.reach import find_reach, seed_sites
 from geo.search import NONE
 from tests.bench import __main__ as program
-from tests.bench import cases, nearest
+from tests.bench import cases, machine, nearest
 from tests.bench.catchments import count_differing
 from tests.bench.ground import BOUND_MS, make_grid, split_labels
 from tests.bench.link import compare
@@ -28,6 +28,12 @@ from tests.bench.worker import run_cases
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def quick_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have memory measured on little of it."""
+    monkeypatch.setattr(machine, "SWEEP_ITEMS", 1 << 12)
 
 
 @pytest.mark.parametrize("name", program.NAMES)
