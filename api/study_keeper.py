@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from geo.circles_outline import WIDTH_M
+from geo.circles.outline import WIDTH_M
 from geo.errors import OneMapError
 
 if TYPE_CHECKING:

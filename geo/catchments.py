@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.around import catch_homes, list_homes, place_rows, split_pairs
-from geo.buckets import choose_width
-from geo.desk import Desk
 from geo.reach import check_bound
-from geo.search import FACILITY_BITS, NONE
-from geo.seeds import seed_each, seed_sites
-from geo.starts import lay_out_starts
+from geo.search.around import catch_homes, list_homes, place_rows, split_pairs
+from geo.search.buckets import choose_width
+from geo.search.desk import Desk
+from geo.search.labels import FACILITY_BITS, NONE
+from geo.search.seeds import seed_each, seed_sites
+from geo.search.starts import lay_out_starts
 from geo.units import NO_COST, Int32Array, IntArray, UInt32Array
 
 if TYPE_CHECKING:
     from geo.link import Entrances
     from geo.reach import Homes, Walk
-    from geo.seeds import SeedsEach
-    from geo.starts import Starts
+    from geo.search.seeds import SeedsEach
+    from geo.search.starts import Starts
 
 _CHUNK = 64
 """Facilities searched by one thread before it takes the next; the answer does not depend on it."""
@@ -81,11 +81,11 @@ class _Around:
     Attributes
     ----------
     home_ptr, home_at
-        Homes by the nodes they leave to, see :func:`geo.around.list_homes`.
+        Homes by the nodes they leave to, see :func:`geo.search.around.list_homes`.
     gate_ptr, gate_zone
         Compounds by the nodes from which their residents' gates carry labels on.
     zone_low, zone_high
-        Where the homes of each compound stand in :class:`geo.starts.Starts`, shape (compounds,).
+        Where the homes of each compound stand in :class:`geo.search.starts.Starts`, shape (compounds,).
     """
 
     home_ptr: Int32Array

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.graph import GateArcs, Graph, find_residents_gates
 from geo.reach import Walk
+from geo.search.graph import GateArcs, Graph, find_residents_gates
 from geo.units import NO_COST
 
 if TYPE_CHECKING:

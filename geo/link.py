@@ -308,7 +308,8 @@ def _link_shapes(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> I
     number = np.flatnonzero(best.edge[shape_row] >= 0)
     chosen = best.edge[shape_row[number]].astype(np.int64)
     segment, _ = _foot(shape[number], network.edge_line[chosen])
-    return shape_row[number[ways.barriers.find_crossing(segment) & ~_is_connector(network, chosen)]]
+    barred: IntArray = shape_row[number[ways.barriers.find_crossing(segment) & ~_is_connector(network, chosen)]]
+    return barred
 
 
 def _to_links(best: _Best, network: Network) -> Links:

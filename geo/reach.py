@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from geo.costs import WalkProfile, cost_edges
-from geo.desk import Desk, is_far_reaching
 from geo.errors import RequestError
-from geo.graph import GateArcs, Graph, build_gate_arcs, build_graph
-from geo.lanes import FEWEST, LANES, MAX_NODES, Lane, make_lane
 from geo.link import Entrances, Links
 from geo.network import Network
-from geo.seeds import Seeds, seed_nodes, seed_sites
-from geo.starts import Starts, lay_out_starts, read_starts
+from geo.search.desk import Desk, is_far_reaching
+from geo.search.graph import GateArcs, Graph, build_gate_arcs, build_graph
+from geo.search.lanes import FEWEST, LANES, MAX_NODES, Lane, make_lane
+from geo.search.seeds import Seeds, seed_nodes, seed_sites
+from geo.search.starts import Starts, lay_out_starts, read_starts
 from geo.units import MS_PER_S, Int32Array, IntArray, UInt32Array, walk_ms
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geo.catchments import find_catchments
-from geo.desk import Desk
-from geo.lanes import make_lane
 from geo.reach import Homes, search_homes
-from geo.seeds import seed_sites
+from geo.search.desk import Desk
+from geo.search.lanes import make_lane
+from geo.search.seeds import seed_sites
 
 if TYPE_CHECKING:
     from geo.link import Entrances

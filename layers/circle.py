@@ -12,8 +12,8 @@ import numpy.typing as npt
 import shapely
 from pyproj import Transformer
 
-from geo.circles import Place, draw_circles, find_circle, find_place
-from geo.circles_outline import WIDTH_M
+from geo.circles.circle import Place, draw_circles, find_circle, find_place
+from geo.circles.outline import WIDTH_M
 from geo.errors import NotFound, RequestError
 from geo.gaps import NO_COUNT
 from geo.units import MM_PER_M, MS_PER_S, IntArray

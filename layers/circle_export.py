@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from geo.circles import Place
+from geo.circles.circle import Place
 from geo.link import Links
 from layers.circle import draw_place
 from layers.export import Layout, TableColumn, write_table

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Table
 
@@ -203,7 +203,7 @@ def pack_fixed(count: int, fields: Sequence[bytes | npt.NDArray[Any]]) -> memory
     return rows.view(np.uint8).data
 
 
-def copy_rows(connection: Connection, table: Table, columns: dict[str, Column], count: int) -> None:
+def copy_rows(connection: Connection, table: Table, columns: Mapping[str, Column], count: int) -> None:
     """Write rows into a table by binary COPY, in the connection's transaction.
 
     Parameters

@@ -19,8 +19,8 @@ from sqlalchemy import select
 from geo.costs import WalkProfile
 from geo.driving import GATE_CLASS, ROAD_COLUMNS, classify_roads, cost_driving, find_along, to_mm_s
 from geo.driving_turns import Drive, TurnBans, TurnRules, empty_gate_arcs, prepare_drive, resolve_rules
-from geo.graph import Graph
 from geo.joins import join_streets
+from geo.search.graph import Graph
 from layers.bundle import find_bundle, make_key, save_bundle
 from layers.catalog import read_speeds
 from layers.network import fetch_columns, fetch_join_m, fetch_stamps, fetch_streets
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 TURN_LAYER: Final = "turn-bans"
 EMERGENCY: Final = "emergency"
 
-ENGINE_FILES = ("driving.py", "driving_turns.py", "graph.py", "costs.py")
+ENGINE_FILES = ("driving.py", "driving_turns.py", "search/graph.py", "costs.py")
 """Modules of geo whose change makes compiled drives stale."""
 
 # what the way says beyond the columns of its layer stands among the properties, as the file gave it

@@ -59,7 +59,7 @@ def start_sums(result: RunResult) -> HomeSums:
     return HomeSums(
         buildings.deepest[result.rows],
         len(result.study.areas.tree.code),
-        dwellings=buildings.dwellings[result.rows],
+        dwellings=buildings.dwellings[result.rows].astype(np.int64),
         is_uncounted=find_uncounted(result),
     )
 

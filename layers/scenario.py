@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from geo.edits import FacilityAdded
 from geo.errors import Conflict
+from geo.whatif.edits import FacilityAdded
 from layers.query.runs import LATEST, fetch_run
 from layers.query.scenarios import fetch_scenario
 from layers.scenario_base import REBASE_HINT, check_is_current, load_base

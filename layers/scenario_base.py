@@ -10,12 +10,12 @@ import numpy as np
 
 from geo.area_sums import HomeSums, add_children
 from geo.driving_turns import Drive
-from geo.edits import Facilities
 from geo.errors import Conflict, RequestError
 from geo.gaps import take_area_rows
 from geo.units import MM_PER_M
-from geo.whatif import Base, WhatIf
-from geo.whatif import Column as EngineColumn
+from geo.whatif.edits import Facilities
+from geo.whatif.engine import Base, WhatIf
+from geo.whatif.engine import Column as EngineColumn
 from layers.ground import GroundSource, load_ground
 from layers.query.scenarios import find_changed_layers
 from layers.replay import read_request

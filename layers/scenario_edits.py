@@ -14,16 +14,16 @@ import numpy as np
 import shapely
 from shapely.geometry import shape
 
-from geo import edits as engine
 from geo.errors import RequestError
 from geo.network import NO_WHEELCHAIR, STEPS
+from geo.whatif import edits as engine
 from layers.network import project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from geo.edits import Edit
     from geo.network import Network
+    from geo.whatif.edits import Edit
     from layers.catalog import Pack
     from layers.sites import Sites
 

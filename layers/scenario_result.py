@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geo.area_sums import AREA_FIGURES
-from geo.edits import FACILITY_EDITS
 from geo.errors import RequestError
 from geo.gaps import COVERED, NO_COUNT, STATUS_NAMES, find_status
 from geo.units import MS_PER_S
+from geo.whatif.edits import FACILITY_EDITS
 from layers.query.scenarios import name_figures
 from layers.run_result import EVERYBODY
 from layers.scenario_base import is_inside, name_groups, sum_capacity, weigh_group
@@ -21,10 +21,10 @@ from layers.scenario_edits import read_edits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geo.edits import Edit
     from geo.gaps import Status
     from geo.units import BoolArray, Int32Array, IntArray
-    from geo.whatif import Change, Step, WhatIf
+    from geo.whatif.edits import Edit
+    from geo.whatif.engine import Change, Step, WhatIf
     from layers.run_result import Column
     from layers.scenario_base import ScenarioBase
     from layers.scenario_edits import RawEdit

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import text
 
-from geo.edits import Town
 from geo.errors import Conflict
 from geo.joins import join_streets
+from geo.whatif.edits import Town
 from layers.network import fetch_columns, fetch_streets, fetch_walls, list_sources, whole_numbers
 
 if TYPE_CHECKING:

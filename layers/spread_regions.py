@@ -345,9 +345,9 @@ def save_groups(conn: Connection) -> int:
             "INSERT INTO spread_group (building_id, population_ids, method, <columns>)"
             " SELECT building_id, population_ids, method, <columns> FROM spread_given"
         )
-        statements = ("ANALYZE spread_share", _GROUPS, add_given, "ANALYZE spread_group")
+        statements = ["ANALYZE spread_share", _GROUPS, add_given, "ANALYZE spread_group"]
     else:
-        statements = ("ALTER TABLE spread_given RENAME TO spread_group",)
+        statements = ["ALTER TABLE spread_given RENAME TO spread_group"]
     for statement in statements:
         conn.execute(text(_fill(statement)))
     removed = conn.execute(text(_REMOVE)).rowcount

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from geo.circles import Surroundings, survey
-from geo.circles_near import NearIndex, index_ways
+from geo.circles.circle import Surroundings, survey
+from geo.circles.near import NearIndex, index_ways
 from geo.costs import WalkProfile, find_walkable
 from geo.driving_turns import Drive
 from geo.errors import RequestError

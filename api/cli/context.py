@@ -53,8 +53,8 @@ def keep_kernels(settings: Settings) -> None:
     imported; a folder that cannot be made leaves Numba to its own choice.
     """
     digest = hashlib.sha256()
-    for source in sorted(resources.files("geo").iterdir(), key=lambda found: found.name):
-        if source.name.endswith(".py"):
+    with resources.as_file(resources.files("geo")) as package:
+        for source in sorted(package.rglob("*.py")):
             digest.update(source.read_bytes())
     folder = settings.cache_dir / f"kernels-{digest.hexdigest()[:12]}"
     with suppress(OSError):

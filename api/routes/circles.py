@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from api import schemas
 from api.deps import ServicesDep
-from geo.circles_outline import MAX_WIDTH_M, MIN_WIDTH_M, WIDTH_M
+from geo.circles.outline import MAX_WIDTH_M, MIN_WIDTH_M, WIDTH_M
 from geo.errors import NotFound
 from layers.catalog import read_profiles
 from layers.query.circles import describe_circles, parse_minutes

@@ -10,12 +10,12 @@ import numpy as np
 
 from geo.link import Entrances, Links
 from geo.reach import Homes, Walk
-from geo.search import NONE
+from geo.search.labels import NONE
 from geo.units import NO_COST
 from tests.bench.store import open_store
 
 if TYPE_CHECKING:
-    from geo.graph import Graph
+    from geo.search.graph import Graph
     from geo.units import Int32Array, IntArray, UInt32Array
     from layers.study import Study
     from tests.bench.store import Store

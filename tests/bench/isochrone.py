@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from geo.circles import Place, draw_circles, find_circle, survey
-from geo.search import NONE
+from geo.circles.circle import Place, draw_circles, find_circle, survey
+from geo.search.labels import NONE
 from geo.walls import OUTSIDE
 from tests.bench.ground import BOUND_MS, BOUND_S, SEED
 from tests.bench.measure import Agreement, Case, Pair, Skip
@@ -18,7 +18,7 @@ from tests.bench.peers import find_truth, make_networkx, need
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from geo.circles import Circle
+    from geo.circles.circle import Circle
     from geo.units import Int32Array, IntArray, ObjectArray
     from tests.bench.ground import Ground
 

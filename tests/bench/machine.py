@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from geo.search import NONE
+from geo.search.labels import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from geo.graph import Graph
+    from geo.search.graph import Graph
     from geo.units import Int32Array, IntArray, UInt32Array
 
 PACKAGES = (

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse.csgraph import dijkstra
 
 from geo.reach import find_labels, seed_nodes
-from geo.search import NONE
+from geo.search.labels import NONE
 from tests.bench.ground import BOUND_MS, BOUND_S
 from tests.bench.machine import measure_floor
 from tests.bench.measure import Agreement, Case, Pair, Skip

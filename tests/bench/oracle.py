@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from geo.search import NONE
+from geo.search.labels import NONE
 from geo.units import NO_COST
 
 if TYPE_CHECKING:

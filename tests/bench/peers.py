@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from geo.search import NONE
+from geo.search.labels import NONE
 from tests.bench.measure import Skip
 from tests.bench.oracle import find_labels_slowly
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from geo.reach import find_reach, seed_sites
-from geo.search import NONE
+from geo.search.labels import NONE
 from tests.bench import __main__ as program
 from tests.bench import cases, machine, nearest
 from tests.bench.catchments import count_differing

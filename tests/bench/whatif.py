@@ -12,8 +12,8 @@ import shapely
 from pyproj import Transformer
 
 from api.app import create_app
-from geo.edits import Edit, FacilityAdded, StreetClosed
-from geo.whatif import Base, Figures, Step, WhatIf, run_in_full
+from geo.whatif.edits import Edit, FacilityAdded, StreetClosed
+from geo.whatif.engine import Base, Figures, Step, WhatIf, run_in_full
 from layers.network import project
 from layers.query.runs import fetch_run
 from layers.run import run_gaps

@@ -12,7 +12,7 @@ from geo.link import Entrances, Links
 from geo.reach import Homes, find_reach
 
 if TYPE_CHECKING:
-    from geo.circles import Circle, Place
+    from geo.circles.circle import Circle, Place
     from geo.reach import Walk
     from geo.units import FloatArray, Int32Array, IntArray
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import shapely
 
-from geo.circles import Circle, cut_parts, draw_circles, find_circle, find_place, survey
-from geo.circles_near import index_ways, link_place
-from geo.circles_outline import MIN_HOLE_M2
-from geo.circles_survey import DESKS
+from geo.circles.circle import Circle, cut_parts, draw_circles, find_circle, find_place, survey
+from geo.circles.near import index_ways, link_place
+from geo.circles.outline import MIN_HOLE_M2
+from geo.circles.survey import DESKS
 from geo.errors import RequestError
 from geo.link import Entrances, link_points, link_sites
 from geo.network import STEPS

@@ -11,8 +11,8 @@ import pytest
 import shapely
 
 from geo.catchments import find_catchments, find_matrix, spread_from
-from geo.circles import draw_circles, find_circle, find_place, survey
-from geo.circles_near import index_ways
+from geo.circles.circle import draw_circles, find_circle, find_place, survey
+from geo.circles.near import index_ways
 from geo.costs import WalkProfile, cost_edges
 from geo.errors import DataError, RequestError
 from geo.link import Entrances, Links, link_points

@@ -15,8 +15,8 @@ import shapely
 from pyproj import Transformer
 
 from geo.catchments import find_catchments, find_matrix, spread_from
-from geo.circles import find_circle, find_place, survey
-from geo.circles_near import index_ways
+from geo.circles.circle import find_circle, find_place, survey
+from geo.circles.near import index_ways
 from geo.costs import WalkProfile, cost_edges, find_walkable
 from geo.joins import join_streets
 from geo.link import Barriers, Entrances, Links, Ways, link_points, link_sites

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo.desk import Desk, is_far_reaching
-from geo.graph import GateArcs, Graph
-from geo.lanes import LANES, make_lane
 from geo.reach import Seeds, find_labels, seed_nodes
-from geo.search import NONE
+from geo.search.desk import Desk, is_far_reaching
+from geo.search.graph import GateArcs, Graph
+from geo.search.labels import NONE
+from geo.search.lanes import LANES, make_lane
 from geo.units import LONGEST_MS, FloatArray, Int32Array, IntArray
 
 Whole = IntArray | Int32Array

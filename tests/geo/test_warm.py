@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
-from geo import around, bits, buckets, lanes, search, starts, sweeps
 from geo.catchments import find_catchments, spread_from
 from geo.link import Entrances, Links, link_sites
 from geo.network import Network
 from geo.reach import Homes, find_labels, find_reach, prepare_walk, seed_nodes
+from geo.search import around, bits, buckets, lanes, starts, sweeps
+from geo.search import labels as search
 from geo.warm import warm_kernels
 from tests.gridcity import PAPER, GridCity, objects, point
 

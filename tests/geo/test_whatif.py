@@ -11,7 +11,11 @@ import shapely
 
 from geo.costs import WalkProfile
 from geo.driving_turns import TurnBans, prepare_drive
-from geo.edits import (
+from geo.errors import DataError, RequestError
+from geo.gaps import COVERED, UNKNOWN
+from geo.network import CLOSED_ON_FOOT, STEPS
+from geo.units import NO_COST
+from geo.whatif.edits import (
     FACILITY_EDITS,
     MAX_EDITS,
     Edit,
@@ -27,11 +31,7 @@ from geo.edits import (
     StreetOpened,
     apply_edits,
 )
-from geo.errors import DataError, RequestError
-from geo.gaps import COVERED, UNKNOWN
-from geo.network import CLOSED_ON_FOOT, STEPS
-from geo.units import NO_COST
-from geo.whatif import Base, Step, WhatIf, run_in_full
+from geo.whatif.engine import Base, Step, WhatIf, run_in_full
 from tests.gridcity import PAPER, GridCity, box, line, objects, point
 from tests.whatifcity import RandomCity, make_base, make_town, random_city, show_difference
 
@@ -307,7 +307,7 @@ class TestSteps:
             raise MemoryError
 
         with monkeypatch.context() as patch:
-            patch.setattr("geo.whatif.solve", fail)
+            patch.setattr("geo.whatif.engine.solve", fail)
             with pytest.raises(MemoryError):
                 step.apply([StreetClosed(3)])
         check_step(base, step.apply([StreetClosed(5)]))

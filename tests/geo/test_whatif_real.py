@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import shapely
 
-from geo.edits import Town
 from geo.errors import RequestError
 from geo.joins import join_streets
 from geo.link import split_long_barriers
 from geo.network import Gates, Streets
 from geo.walls import Walls
-from geo.whatif import WhatIf
+from geo.whatif.edits import Town
+from geo.whatif.engine import WhatIf
 from tests.geo.test_real_networks import read_osm
 from tests.geo.test_whatif import check_step
 from tests.gridcity import ORIGIN, objects

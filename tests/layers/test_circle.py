@@ -10,7 +10,7 @@ import pytest
 import shapely
 from pyproj import Transformer
 
-from geo.circles_outline import Parts, draw_parts
+from geo.circles.outline import Parts, draw_parts
 from layers.circle import count_inside, to_lonlat
 from layers.tables import COUNT_COLUMNS
 

@@ -10,12 +10,12 @@ import pytest
 import shapely
 
 from geo.costs import WalkProfile, find_walkable
-from geo.edits import Town
 from geo.errors import RequestError
 from geo.link import Ways, link_points, link_sites
 from geo.reach import Homes, find_reach, prepare_walk
 from geo.units import to_mm
-from geo.whatif import Base, WhatIf, run_in_full
+from geo.whatif.edits import Town
+from geo.whatif.engine import Base, WhatIf, run_in_full
 from layers.ground import Sampler, StreetGround, lay_ground
 from tests.whatifcity import ORIGIN, random_city, show_difference
 

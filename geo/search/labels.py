@@ -1,0 +1,309 @@
+"""Kernels of the walking search: nearest facility along the network, gates and compounds included.
+
+The search runs from the facilities backwards, so one pass answers every home. A label is the pair (cost, facility) in
+one whole number, cost_ms << 32 | facility row: labels are compared as pairs, so equal walks go to the lower facility
+and the answer does not depend on the order of anything.
+
+Compounds: the public pass never crosses a residents' gate. For the homes of one compound a second, small pass starts
+from that pass's labels, lets the compound's own residents' gates be crossed, and follows only what gets better; its
+labels count for homes of that compound alone. So nobody walks through an estate they do not live in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from geo.units import Int32Array, IntArray, UInt32Array
+
+Whole = int | np.integer[Any]
+"""A whole number, Python's or NumPy's."""
+
+NONE = np.int64(np.iinfo(np.int64).max)
+"""Label of a node that nothing has reached."""
+
+FACILITY_BITS = 32
+FACILITY_MASK = (1 << FACILITY_BITS) - 1
+_NO_COST = np.int64(0xFFFFFFFF)
+
+
+@njit(cache=True, nogil=True)
+def make_label(cost: Whole, facility: Whole) -> np.int64:
+    """Return cost_ms << 32 | facility.
+
+    Parameters
+    ----------
+    cost, facility
+        Milliseconds and facility row.
+    """
+    return (np.int64(cost) << 32) | np.int64(facility)
+
+
+@njit(cache=True, nogil=True)
+def _push(heap_key: IntArray, heap_node: Int32Array, size: int, key: np.int64, node: int) -> int:
+    at = size
+    while at > 0:
+        above = (at - 1) >> 1
+        if heap_key[above] <= key:
+            break
+        heap_key[at] = heap_key[above]
+        heap_node[at] = heap_node[above]
+        at = above
+    heap_key[at] = key
+    heap_node[at] = node
+    return size + 1
+
+
+@njit(cache=True, nogil=True)
+def _pop(heap_key: IntArray, heap_node: Int32Array, size: int) -> int:
+    """Drop the smallest entry; the caller has read it from place 0."""
+    size -= 1
+    key = heap_key[size]
+    node = heap_node[size]
+    at = 0
+    while True:
+        below = 2 * at + 1
+        if below >= size:
+            break
+        if below + 1 < size and heap_key[below + 1] < heap_key[below]:
+            below += 1
+        if heap_key[below] >= key:
+            break
+        heap_key[at] = heap_key[below]
+        heap_node[at] = heap_node[below]
+        at = below
+    heap_key[at] = key
+    heap_node[at] = node
+    return size
+
+
+@njit(cache=True, nogil=True)
+def part_ms(cost: Whole, place_mm: Whole, length_mm: Whole) -> Whole:
+    """Return the milliseconds of part of an edge, rounded half up.
+
+    Parameters
+    ----------
+    cost
+        Milliseconds of the whole edge.
+    place_mm, length_mm
+        Part walked and whole length in millimetres.
+    """
+    if length_mm == 0:
+        return 0
+    return (np.int64(cost) * np.int64(place_mm) + np.int64(length_mm) // 2) // np.int64(length_mm)
+
+
+@njit(cache=True, nogil=True)
+def _lower(label: IntArray, touched: Int32Array, count: int, node: int, key: np.int64) -> int:
+    """Set a label and return how many nodes are touched now."""
+    if label[node] == NONE:
+        touched[count] = node
+        count += 1
+    label[node] = key
+    return count
+
+
+@njit(cache=True, nogil=True)
+def search_in_order(
+    first: Int32Array,
+    last: Int32Array,
+    arc_node: Int32Array,
+    arc_ms: UInt32Array,
+    seed_node: Int32Array,
+    seed_ms: IntArray,
+    seed_facility: Int32Array,
+    bound_ms: int,
+    label: IntArray,
+    touched: Int32Array,
+    heap_key: IntArray,
+    heap_node: Int32Array,
+) -> int:
+    """Fill `label` with the least (cost, facility) of every node, taking nodes up in the order of their labels.
+
+    The simplest search there is: what the quicker ones are held against, and what they turn to where a network is so
+    odd that they would go round in circles.
+
+    Parameters
+    ----------
+    first, last, arc_node, arc_ms
+        The graph, see :class:`geo.search.graph.Graph`.
+    seed_node, seed_ms, seed_facility
+        Where facilities enter the network, what it costs from there, and which facility, shape (s,).
+    bound_ms
+        Longest walk of interest.
+    label
+        NONE everywhere on entry; the answer: cost_ms << 32 | facility, NONE where nothing is within the bound,
+        shape (nodes,).
+    touched
+        Nodes whose label was set, to be wiped by the caller, shape (nodes,).
+    heap_key, heap_node
+        Work arrays, at least arcs + seeds long.
+
+    Returns
+    -------
+    int
+        How many entries of `touched` are filled.
+    """
+    size = 0
+    count = 0
+    for s in range(seed_node.shape[0]):
+        if seed_ms[s] > bound_ms:
+            continue
+        key = make_label(seed_ms[s], seed_facility[s])
+        node = seed_node[s]
+        if key < label[node]:
+            count = _lower(label, touched, count, node, key)
+            size = _push(heap_key, heap_node, size, key, node)
+    while size > 0:
+        key = heap_key[0]
+        node = heap_node[0]
+        size = _pop(heap_key, heap_node, size)
+        if key != label[node]:
+            continue
+        cost = key >> 32
+        facility = key & 0xFFFFFFFF
+        for arc in range(first[node], last[node]):
+            reached = cost + np.int64(arc_ms[arc])
+            if reached > bound_ms:
+                continue
+            better = make_label(reached, facility)
+            neighbour = arc_node[arc]
+            if better < label[neighbour]:
+                count = _lower(label, touched, count, neighbour, better)
+                size = _push(heap_key, heap_node, size, better, neighbour)
+    return count
+
+
+_LOOK_FIRST = 64
+"""Nodes after which a compound's search looks whether it is done; then after twice as many, and so on."""
+
+
+@njit(cache=True, nogil=True)
+def _find_worst(nodes: Int32Array, label: IntArray, own: IntArray) -> np.int64:
+    """Return the largest label of some nodes."""
+    worst = np.int64(0)
+    for i in range(nodes.shape[0]):
+        worst = max(worst, min(label[nodes[i]], own[nodes[i]]))
+    return worst
+
+
+@njit(cache=True, nogil=True)
+def _pass_gates(
+    gate_from: Int32Array,
+    gate_to: Int32Array,
+    gate_ms: UInt32Array,
+    bound_ms: int,
+    label: IntArray,
+    own: IntArray,
+    touched: Int32Array,
+    count: int,
+    heap_key: IntArray,
+    heap_node: Int32Array,
+) -> tuple[int, int]:
+    """Carry labels through a compound's gates; return how many nodes are touched now and how many to go on from."""
+    size = 0
+    for g in range(gate_from.shape[0]):
+        key = min(label[gate_from[g]], own[gate_from[g]])
+        if key == NONE or (key >> 32) + np.int64(gate_ms[g]) > bound_ms:
+            continue
+        better = key + (np.int64(gate_ms[g]) << 32)
+        node = gate_to[g]
+        if better < min(label[node], own[node]):
+            count = _lower(own, touched, count, node, better)
+            size = _push(heap_key, heap_node, size, better, node)
+    return count, size
+
+
+@njit(cache=True, nogil=True)
+def search_compound(
+    first: Int32Array,
+    last: Int32Array,
+    arc_node: Int32Array,
+    arc_ms: UInt32Array,
+    gate_from: Int32Array,
+    gate_to: Int32Array,
+    gate_ms: UInt32Array,
+    bound_ms: int,
+    need_a: Int32Array,
+    need_b: Int32Array,
+    label: IntArray,
+    own: IntArray,
+    touched: Int32Array,
+    heap_key: IntArray,
+    heap_node: Int32Array,
+) -> int:
+    """Improve on the public labels for the homes of one compound, whose residents' gates are open to them.
+
+    Parameters
+    ----------
+    first, last, arc_node, arc_ms, bound_ms, heap_key, heap_node
+        As in :func:`search_in_order`.
+    gate_from, gate_to, gate_ms
+        The compound's own gates, see :class:`geo.search.graph.GateArcs`.
+    need_a, need_b
+        Nodes whose labels are wanted: the search ends when nothing better can come to them. Where both are empty it
+        goes on to the bound.
+    label
+        Public labels; not changed.
+    own
+        Labels of this compound's homes where they beat the public ones, NONE elsewhere; NONE everywhere on entry.
+    touched
+        Nodes whose `own` label was set, to be wiped by the caller, shape (nodes,).
+
+    Returns
+    -------
+    int
+        How many entries of `touched` are filled.
+    """
+    count = 0
+    worst = NONE
+    taken = 0
+    look_at = _LOOK_FIRST if need_a.shape[0] else -1
+    # a walk passes each gate at most once each way, so this ends after a few rounds
+    while True:
+        count, size = _pass_gates(
+            gate_from, gate_to, gate_ms, bound_ms, label, own, touched, count, heap_key, heap_node
+        )
+        if size == 0:
+            return count
+        while size > 0:
+            key = heap_key[0]
+            node = heap_node[0]
+            size = _pop(heap_key, heap_node, size)
+            if key > worst:
+                break
+            if key != own[node]:
+                continue
+            taken += 1
+            if taken == look_at:
+                look_at *= 2
+                worst = max(_find_worst(need_a, label, own), _find_worst(need_b, label, own))
+                worst = max(worst, _find_worst(gate_from, label, own))
+            cost = key >> 32
+            facility = key & 0xFFFFFFFF
+            for arc in range(first[node], last[node]):
+                reached = cost + np.int64(arc_ms[arc])
+                better = make_label(reached, facility)
+                neighbour = arc_node[arc]
+                if reached <= bound_ms and better < min(label[neighbour], own[neighbour]):
+                    count = _lower(own, touched, count, neighbour, better)
+                    size = _push(heap_key, heap_node, size, better, neighbour)
+
+
+@njit(cache=True, nogil=True)
+def wipe(label: IntArray, touched: Int32Array, count: int) -> None:
+    """Set the labels of the first `count` touched nodes to NONE again.
+
+    Parameters
+    ----------
+    label
+        Labels, shape (nodes,).
+    touched
+        Nodes whose label was set.
+    count
+        How many there are.
+    """
+    for i in range(count):
+        label[touched[i]] = NONE
