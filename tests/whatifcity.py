@@ -9,7 +9,13 @@ import numpy as np
 import shapely
 
 from geo.costs import WalkProfile
-from geo.edits import (
+from geo.link import Barriers, Ways, link_points, link_sites, split_long_barriers
+from geo.network import CLOSED_ON_FOOT, STEPS, Gates, Streets
+from geo.radius import find_radius
+from geo.reach import Homes, find_reach, prepare_walk
+from geo.slope import GRADE_UNIT, Ground
+from geo.units import NO_COST, to_mm
+from geo.whatif.edits import (
     Edit,
     Facilities,
     FacilityAdded,
@@ -25,13 +31,7 @@ from geo.edits import (
     Town,
     build_town,
 )
-from geo.link import Barriers, Ways, link_points, link_sites, split_long_barriers
-from geo.network import CLOSED_ON_FOOT, STEPS, Gates, Streets
-from geo.radius import find_radius
-from geo.reach import Homes, find_reach, prepare_walk
-from geo.slope import GRADE_UNIT, Ground
-from geo.units import NO_COST, to_mm
-from geo.whatif import Base, Column, Figures, Step
+from geo.whatif.engine import Base, Column, Figures, Step
 from tests.gridcity import ORIGIN, GridCity, box, line, objects, point
 
 if TYPE_CHECKING:
