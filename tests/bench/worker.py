@@ -8,7 +8,7 @@ import traceback
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,10 +31,11 @@ FAULTS = (
 def run_cases(found: list[Case], out: Path, *, turns: int, budget_s: float) -> None:
     """Make comparisons and append each result to a file as one line of JSON."""
     for case in found:
-        line = {"name": case.name, "size": case.size, "peer": case.peer, "goal": case.goal}
+        line: dict[str, Any] = {"name": case.name, "size": case.size, "peer": case.peer, "goal": case.goal}
         say(f"{case.name} {case.size} against {case.peer} ...")
         try:
             line = asdict(measure(case, turns=turns, budget_s=budget_s))
+            say(f"  ratio {line['ratio']:g}, {line['mismatches']} of {line['compared']:,} wrong")
         except Skip as reason:
             line["skipped"] = str(reason)
         except FAULTS as error:
