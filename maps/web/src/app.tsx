@@ -11,27 +11,35 @@ import { Legend } from './panels/legend';
 import { MapTools } from './panels/map-tools';
 import { canDrawMap, MapView, NoMap } from './panels/map-view';
 import { TableDialog } from './panels/table-view';
+import { WhatIfPanel } from './panels/whatif-panel';
 import { change, closeCard } from './state/actions';
 import { catalogue, isCardOpen, isCircleTool, isNarrow, NARROW, screen, sheet } from './state/store';
+import { TABS, type Tab } from './state/url';
+import { isPlacing } from './state/whatif';
 import { Icon } from './ui/icon';
 import { Fault } from './ui/parts';
 
 const hasMap = canDrawMap();
+const TAB_ICONS: Record<Tab, string> = { gaps: 'chart-simple', whatif: 'flask', layers: 'layer-group' };
+const tabs = TABS.filter((tab) => hasMap || tab !== 'whatif');
+
+/** A scenario takes every click on the map, so no card stays open beside it. */
+const showTab = (tab: Tab): void => change({ tab, ...(tab === 'whatif' ? { selection: null, circle: null } : {}) });
 
 function Tabs(): JSX.Element {
   const { tab } = screen.value;
-  const tabs = [{ id: 'gaps', icon: 'chart-simple' }, { id: 'layers', icon: 'layer-group' }] as const;
   const onKey = (event: KeyboardEvent): void => {
     if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
-    const next = tab === 'gaps' ? 'layers' : 'gaps';
-    change({ tab: next });
+    const by = event.key === 'ArrowRight' ? 1 : tabs.length - 1;
+    const next = tabs[(tabs.indexOf(tab) + by) % tabs.length] ?? tab;
+    showTab(next);
     document.getElementById(`tab-${next}`)?.focus();
   };
   return (
     <div class="tabs" role="tablist" aria-label={t('tab.label')} onKeyDown={onKey}>
-      {tabs.map(({ id, icon }) => (
-        <button key={id} id={`tab-${id}`} type="button" role="tab" aria-selected={tab === id} aria-controls="tab-panel" tabIndex={tab === id ? 0 : -1} onClick={() => change({ tab: id })}>
-          <Icon name={icon} size={13} /> {t(`tab.${id}`)}
+      {tabs.map((id) => (
+        <button key={id} id={`tab-${id}`} type="button" role="tab" aria-selected={tab === id} aria-controls="tab-panel" tabIndex={tab === id ? 0 : -1} onClick={() => showTab(id)}>
+          <Icon name={TAB_ICONS[id]} size={13} /> {t(`tab.${id}`)}
         </button>
       ))}
     </div>
@@ -69,7 +77,7 @@ function Panel(): JSX.Element {
     <aside class="panel" id="panel" tabIndex={-1} hidden={isCovered} aria-label={t('tab.label')}>
       <Tabs />
       <div class="panel-body" id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`}>
-        {remote.state === 'error' ? <Fault error={remote.error} onRetry={catalogue.retry} /> : tab === 'gaps' ? <GapPanel /> : <LayerTree />}
+        {remote.state === 'error' ? <Fault error={remote.error} onRetry={catalogue.retry} /> : tab === 'gaps' ? <GapPanel /> : tab === 'whatif' && hasMap ? <WhatIfPanel /> : <LayerTree />}
       </div>
     </aside>
   );
@@ -88,7 +96,8 @@ function useKeysAndWidth(): void {
     const onWidth = (): void => { isNarrow.value = query.matches; };
     const onKey = (event: KeyboardEvent): void => {
       if (event.key === 'Escape' && !event.defaultPrevented) {
-        if (isCircleTool.value) isCircleTool.value = false;
+        if (isPlacing.value) isPlacing.value = false;
+        else if (isCircleTool.value) isCircleTool.value = false;
         else closeCard();
       }
       if (event.key === '/' && !(event.target instanceof HTMLInputElement)) {

@@ -13,6 +13,7 @@ import './styles/layout.css';
 import './styles/gaps.css';
 import './styles/layers.css';
 import './styles/cards.css';
+import './styles/whatif.css';
 import { isTestMode } from './test-hook';
 import { loadFallbackFonts } from './ui/fonts';
 

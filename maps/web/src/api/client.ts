@@ -64,3 +64,26 @@ export async function getJson<T>(path: string, params: Params = {}, signal?: Abo
   if (!response.ok) throw new ApiError(response.status, await readProblem(response));
   return (await response.json()) as T;
 }
+
+/**
+ * Send JSON, or nothing, and read the JSON answer; null where the answer has no content.
+ *
+ * @throws ApiError as `getJson` does.
+ */
+export async function sendJson<T>(method: 'POST' | 'DELETE', path: string, body: unknown = null, params: Params = {}, signal?: AbortSignal): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(apiUrl(path, params), {
+      method,
+      headers: { accept: 'application/json', ...(body === null ? {} : { 'content-type': 'application/json' }) },
+      credentials: 'same-origin',
+      ...(body === null ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, { title: 'network', detail: error instanceof Error ? error.message : String(error) });
+  }
+  if (!response.ok) throw new ApiError(response.status, await readProblem(response));
+  return (response.status === 204 ? null : await response.json()) as T;
+}

@@ -7,6 +7,7 @@ import { formatCount } from '../format';
 import { t } from '../i18n';
 import { change, drawCircle, moveView, select } from '../state/actions';
 import { createResource, valueOf } from '../state/resource';
+import { isWhatIf } from '../state/whatif';
 import {
   areaRows, BUILDING_LEVEL, catalogueValue, circles, hovered, isCardOpen, isCircleTool, isNarrow, lang, levelName, profileCode, runValue, screen, selectedItem, theme, typeCode,
 } from '../state/store';
@@ -16,6 +17,7 @@ import type { GroundHit } from './hit';
 import { PALETTES, peopleBreaks } from './palette';
 import { PlannerMap, type Padding } from './planner-map';
 import { buildStyle, type StyleInput } from './style';
+import { bindWhatIf } from './whatif-bind';
 
 /** The map once it is there; panels use it to fly and to fit. */
 export const plannerMap = signal<PlannerMap | null>(null);
@@ -43,6 +45,9 @@ const allAreas = createResource(
 
 const shapesNow = (): ReadonlyMap<string, AreaShape> => valueOf(areaShapes.remote.value) ?? new Map<string, AreaShape>();
 
+/** How strongly the run's result shows below what a scenario changes. */
+const BELOW_CHANGES = 0.42;
+
 export const gapBreaks = (): number[] => peopleBreaks((valueOf(areaRows.remote.value) ?? []).map((row) => row.gap));
 
 /** The box of an area of the level on show, when its shape is here. */
@@ -63,15 +68,16 @@ export function styleInput(): StyleInput {
   const { layers: states } = screen.value;
   const detail = runValue.value;
   const type = typeCode.value;
-  const mode = !detail || type === null ? 'none' : levelName.value === BUILDING_LEVEL ? 'building' : 'area';
+  const mode = !detail || type === null ? 'none' : levelName.value === BUILDING_LEVEL || isWhatIf.value ? 'building' : 'area';
   return {
     theme: theme.value,
     lang: lang.value,
     layers: catalogueValue.value?.layers ?? [],
     types: catalogueValue.value?.types ?? [],
     states,
-    isSolid: isSolid.value,
-    gap: { mode, opacity: 1, type, breaks: mode === 'area' ? gapBreaks() : [], run: detail ? String(detail.id) : null, profile: profileCode.value },
+    isSolid: isSolid.value && !isWhatIf.value,
+    isWhatIf: isWhatIf.value,
+    gap: { mode, opacity: isWhatIf.value ? BELOW_CHANGES : 1, type, breaks: mode === 'area' ? gapBreaks() : [], run: detail ? String(detail.id) : null, profile: profileCode.value },
   };
 }
 
@@ -171,6 +177,7 @@ export function mountMap(container: HTMLElement, isAnimated: boolean): () => voi
       onHoverArea: (code) => (hovered.value = code === null ? null : { kind: 'area', id: code }),
       onError: (message) => (mapError.value = message),
       isCircleTool: () => isCircleTool.peek(),
+      isWhatIf: () => isWhatIf.peek(),
     },
   });
   void map.ready.then(() => (isMapReady.value = true));
@@ -182,6 +189,7 @@ export function mountMap(container: HTMLElement, isAnimated: boolean): () => voi
     ...bindData(map),
     ...bindView(map),
     bindGround(map),
+    ...bindWhatIf(map),
   ];
   plannerMap.value = map;
   return () => {

@@ -29,6 +29,8 @@ export interface Palette {
   missing: [string, string, string, string];
   /** People in the gap per area, from few to many. */
   people: [string, string, string, string, string];
+  /** Buildings that a scenario changes; the pairs stay apart for colour-blind eyes. */
+  change: Record<'gain' | 'loss' | 'nearer' | 'farther', string>;
   circle: [five: string, ten: string, fifteen: string];
   incident: string;
   population: string;
@@ -68,6 +70,7 @@ const light: Palette = {
   noRoute: '#5c0a2e',
   missing: ['#ffd27a', '#f9a03f', '#e4572e', '#b0132f'],
   people: ['#fff0c9', '#fed08a', '#f99b4f', '#e25a33', '#a8162f'],
+  change: { gain: '#0b5fc4', loss: '#b3001b', nearer: '#6fa8e6', farther: '#e08a94' },
   circle: ['#0b4f97', '#2f7fc6', '#6aaae0'],
   incident: '#d98a00',
   population: '#7a5fb0',
@@ -110,6 +113,7 @@ const dark: Palette = {
   noRoute: '#c2307f',
   missing: ['#9c8748', '#dd9a3a', '#f06d42', '#e8394f'],
   people: ['#3a3326', '#6e5328', '#b0722c', '#ea7a3c', '#ff4d54'],
+  change: { gain: '#6fc3ff', loss: '#ff5d52', nearer: '#3d7db8', farther: '#a34a48' },
   circle: ['#bfe0ff', '#6fb7ff', '#3f86cc'],
   incident: '#ffc233',
   population: '#b39ce8',

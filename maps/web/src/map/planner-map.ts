@@ -20,6 +20,8 @@ export interface PlannerMapEvents {
   onError: (message: string) => void;
   /** True while every click means "circles from here". */
   isCircleTool: () => boolean;
+  /** True while clicks and hovers belong to a scenario. */
+  isWhatIf: () => boolean;
 }
 
 export interface PlannerMapOptions {
@@ -57,6 +59,7 @@ export class PlannerMap {
   private isStyled = false;
   private colours: Palette;
   private readonly data = new Map<DataSource, FeatureCollection>();
+  private changed: ReadonlyMap<number, number> = new Map<number, number>();
   private readonly options: PlannerMapOptions;
   private padding: Padding;
   private hoveredCode: string | null = null;
@@ -116,6 +119,7 @@ export class PlannerMap {
 
   private click({ point, lngLat }: MapMouseEvent): void {
     const { events } = this.options;
+    if (events.isWhatIf()) return;
     const place = { lon: lngLat.lng, lat: lngLat.lat };
     if (!events.isCircleTool()) {
       const target = hitTarget(this.map, point);
@@ -127,6 +131,7 @@ export class PlannerMap {
   }
 
   private hover({ point }: MapMouseEvent): void {
+    if (this.options.events.isWhatIf()) { this.setHovered(null); return; }
     const isTool = this.options.events.isCircleTool();
     const isTarget = !isTool && this.map.loaded() && hitTarget(this.map, point) !== null;
     const area = isTool || isTarget ? null : gapAreaAt(this.map, point);
@@ -196,6 +201,20 @@ export class PlannerMap {
 
   private restoreData(): void {
     for (const [source, data] of this.data) this.putData(source, data);
+    this.putChanged();
+  }
+
+  /** Which buildings a scenario changes, and how; every other one is as the run found it. */
+  setChanged(states: ReadonlyMap<number, number>): void {
+    this.changed = states;
+    if (this.isStyled) this.putChanged();
+  }
+
+  private putChanged(): void {
+    if (this.map.getSource('coverage') === undefined) return;
+    const source = { source: 'coverage', sourceLayer: 'coverage' };
+    this.map.removeFeatureState(source);
+    for (const [id, change] of this.changed) this.map.setFeatureState({ ...source, id }, { change });
   }
 
   /** Room the panels take from the map, so that "the middle" is what can be seen. */
@@ -213,6 +232,14 @@ export class PlannerMap {
     const offset: [number, number] = [(left - right) / 2, (top - bottom) / 2];
     if (this.isAnimated) this.map.flyTo({ ...target, offset, maxDuration: 1600 });
     else this.map.easeTo({ ...target, offset, duration: 0 });
+  }
+
+  /** The place in the middle of what no panel covers. */
+  middle(): Place {
+    const { left, right, top, bottom } = this.padding;
+    const { clientWidth, clientHeight } = this.map.getCanvas();
+    const { lng, lat } = this.map.unproject([(clientWidth + left - right) / 2, (clientHeight + top - bottom) / 2]);
+    return { lon: lng, lat };
   }
 
   fit(box: Bbox): void {

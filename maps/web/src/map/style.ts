@@ -9,6 +9,7 @@ import {
   areaEdgeLayers, areaLabels, circleLayers, coverageLayers, facilityLayers, gapAreaEdges, gapAreaLayers, pointLayers, referenceLayers, selectionLayers, startLayers, type GapLook,
 } from './overlay-layers';
 import { PALETTES } from './palette';
+import { changeLayers, markerLayers } from './whatif-layers';
 
 export const COVERAGE = 'coverage';
 /** Layers with a look of their own; every other one is drawn by geometry as a reference layer. */
@@ -26,6 +27,8 @@ export interface StyleInput {
   states: Readonly<Record<string, LayerState>>;
   gap: GapLook & { run: string | null; profile: string };
   isSolid: boolean;
+  /** A scenario is tried out: changed buildings are drawn over the result. */
+  isWhatIf?: boolean;
 }
 
 /** How a layer is shown: what was chosen for it, else its first look. */
@@ -66,7 +69,7 @@ function coverageSource(input: StyleInput, run: string, type: string): SourceSpe
 }
 
 const EMPTY = { type: 'FeatureCollection', features: [] } as const;
-export const DATA_SOURCES = ['gap-areas', 'gap-labels', 'area-labels', 'circles', 'start', 'selected'] as const;
+export const DATA_SOURCES = ['gap-areas', 'gap-labels', 'area-labels', 'circles', 'start', 'selected', 'whatif'] as const;
 export type DataSource = (typeof DATA_SOURCES)[number];
 
 function buildSources(input: StyleInput): Record<string, SourceSpecification> {
@@ -85,7 +88,7 @@ function buildLayers(input: StyleInput): LayerSpecification[] {
   const infos = new Map(input.layers.map((layer) => [layer.id, layer]));
   const look: LookOf = (id) => lookOf(input.states, infos.get(id), id);
   const cover = look(COVERAGE);
-  const gap: GapLook = { ...input.gap, mode: cover.visible ? input.gap.mode : 'none', opacity: cover.opacity };
+  const gap: GapLook = { ...input.gap, mode: cover.visible ? input.gap.mode : 'none', opacity: cover.opacity * input.gap.opacity };
   const onlyType = gap.mode !== 'none' && input.states.facilities?.visible !== true ? gap.type : null;
   const others = input.layers.filter((layer) => !DRAWN.has(layer.id) && layer.rows > 0);
   return [
@@ -99,6 +102,7 @@ function buildLayers(input: StyleInput): LayerSpecification[] {
     ...areaEdgeLayers(colours, look),
     ...buildingLayers(colours, look, { isDimmed: gap.mode === 'area', isSolid: input.isSolid && gap.mode !== 'building' }),
     ...coverageLayers(colours, gap, input.isSolid),
+    ...changeLayers(colours, input.isWhatIf === true),
     ...gapAreaEdges(colours, gap),
     ...circleLayers(colours, input.lang === 'zh' ? ' 分钟' : ' min'),
     ...selectionLayers(colours),
@@ -107,6 +111,7 @@ function buildLayers(input: StyleInput): LayerSpecification[] {
     ...areaLabels(colours, look, gap),
     ...facilityLayers(colours, look, input.types, onlyType),
     ...startLayers(colours),
+    ...markerLayers(colours, input.types),
   ];
 }
 

@@ -27,7 +27,7 @@ export function ExportLinks({ path, params, title }: { path: string; params: Par
   );
 }
 
-function RunSelect(): JSX.Element | null {
+export function RunSelect(): JSX.Element | null {
   const list = valueOf(runs.remote.value) ?? [];
   if (list.length < 2) return null;
   const options = list.map((row, index) => ({

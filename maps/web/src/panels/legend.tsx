@@ -6,6 +6,7 @@ import { gapBreaks } from '../map/bind';
 import { MISSING_BREAKS_MIN, PALETTES } from '../map/palette';
 import { COVERAGE, lookOf } from '../map/style';
 import { BUILDING_LEVEL, catalogueValue, circles, column, isNarrow, lang, levelName, runValue, screen, theme, typeByCode, typeCode } from '../state/store';
+import { difference, isWhatIf } from '../state/whatif';
 import { Swatch } from '../ui/parts';
 import { CategoryBadge } from './type-picker';
 
@@ -51,7 +52,7 @@ function areaEntries(): Entry[] {
 }
 
 export function CoverageLegend(): JSX.Element {
-  const isBuilding = levelName.value === BUILDING_LEVEL;
+  const isBuilding = levelName.value === BUILDING_LEVEL || isWhatIf.value;
   return (
     <>
       <h3>{t(isBuilding ? 'legend.missing' : 'legend.peopleInGap')}</h3>
@@ -90,6 +91,23 @@ function CircleLegend(): JSX.Element {
   );
 }
 
+function ChangeLegend(): JSX.Element {
+  const { gain, loss, nearer, farther } = PALETTES[theme.value].change;
+  return (
+    <>
+      <h3>{t('whatif.legend')}</h3>
+      <Entries entries={[{ colour: gain, text: t('whatif.gained') }, { colour: loss, text: t('whatif.lost') }, { colour: nearer, text: t('whatif.nearer') }, { colour: farther, text: t('whatif.farther') }]} />
+    </>
+  );
+}
+
+/** What buildings are coloured by: the run's result, or what a scenario changes. */
+function BuildingsLegend(): JSX.Element | null {
+  if (!isWhatIf.value) return <CoverageLegend />;
+  if (difference.value !== null) return <ChangeLegend />;
+  return isNarrow.value ? null : <CoverageLegend />;
+}
+
 /** The legend on the map: of what is on show now, nothing else. */
 export function Legend(): JSX.Element | null {
   const code = typeCode.value;
@@ -103,7 +121,7 @@ export function Legend(): JSX.Element | null {
       <summary>
         {type && hasGap && <CategoryBadge category={type.category} />} {hasGap ? typeNameOf(code) : t('legend.title')}
       </summary>
-      {hasGap && <CoverageLegend />}
+      {hasGap && <BuildingsLegend />}
       {hasCircles && <CircleLegend />}
     </details>
   );

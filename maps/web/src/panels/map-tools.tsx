@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { t } from '../i18n';
 import { isSolid, plannerMap, showBox } from '../map/bind';
 import { catalogueValue, isCircleTool } from '../state/store';
+import { isWhatIf } from '../state/whatif';
 import { IconButton } from '../ui/parts';
 
 /** Buttons on the map: circles, zoom, north, solid view, whole city. */
@@ -10,9 +11,11 @@ export function MapTools(): JSX.Element {
   const map = plannerMap.value;
   return (
     <div class="map-tools" role="toolbar" aria-label={t('map.label')} aria-orientation="vertical">
-      <div class="tool-group">
-        <IconButton icon="bullseye" label={t('circle.tool')} isPressed={isCircleTool.value} onClick={() => (isCircleTool.value = !isCircleTool.value)} />
-      </div>
+      {!isWhatIf.value && (
+        <div class="tool-group">
+          <IconButton icon="bullseye" label={t('circle.tool')} isPressed={isCircleTool.value} onClick={() => (isCircleTool.value = !isCircleTool.value)} />
+        </div>
+      )}
       <div class="tool-group">
         <IconButton icon="plus" label={t('map.zoomIn')} onClick={() => map?.zoomBy(1)} />
         <IconButton icon="minus" label={t('map.zoomOut')} onClick={() => map?.zoomBy(-1)} />

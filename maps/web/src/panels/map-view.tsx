@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n';
 import { isMapReady, mapError, mountMap } from '../map/bind';
 import { catalogue, catalogueValue, isCircleTool } from '../state/store';
+import { isPlacing } from '../state/whatif';
 import { isTestMode } from '../test-hook';
 import { Icon } from '../ui/icon';
 import { IconButton, Segmented } from '../ui/parts';
@@ -19,6 +20,7 @@ function Notices(): JSX.Element {
   return (
     <div class="notices" role="status">
       {isCircleTool.value && <p class="notice"><Icon name="bullseye" size={13} /> {t('circle.toolOn')}</p>}
+      {isPlacing.value && <p class="notice"><Icon name="flask" size={13} /> {t('whatif.placeHere')}</p>}
       {mapError.value !== null && (
         <p class="notice is-bad">
           <Icon name="triangle-exclamation" size={13} /> {t('error.map', { what: mapError.value })}

@@ -20,7 +20,8 @@ export function valueOf<T>(remote: Remote<T>): T | null {
   return remote.state === 'loading' ? remote.last : null;
 }
 
-function asApiError(error: unknown): ApiError {
+/** Any failure as one a screen can show. */
+export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   return new ApiError(-1, { title: 'unexpected', detail: error instanceof Error ? error.message : String(error) });
 }

@@ -2,7 +2,8 @@
 
 export type Lang = 'zh' | 'en';
 export type Theme = 'light' | 'dark';
-export type Tab = 'gaps' | 'layers';
+export type Tab = 'gaps' | 'whatif' | 'layers';
+export const TABS: readonly Tab[] = ['gaps', 'whatif', 'layers'];
 export type SortKey = 'gap' | 'share' | 'people' | 'name';
 
 export interface View {
@@ -109,11 +110,12 @@ export function readHash(hash: string): UrlState {
   const lang = get('lang');
   const theme = get('theme');
   const sort = get('sort');
+  const tab = get('tab');
   return {
     view: readView(get('map')),
     lang: isOneOf(['zh', 'en'] as const, lang) ? lang : null,
     theme: isOneOf(['light', 'dark'] as const, theme) ? theme : null,
-    tab: get('tab') === 'layers' ? 'layers' : 'gaps',
+    tab: isOneOf(TABS, tab) ? tab : DEFAULTS.tab,
     run: get('run') ?? DEFAULTS.run,
     type: get('type'),
     profile: get('profile') ?? DEFAULTS.profile,
