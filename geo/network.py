@@ -407,8 +407,8 @@ def find_ends(draft: Draft) -> tuple[IntArray, IntArray, Int32Array, IntArray]:
         The edges, shape (m,); every answer has shape (2 m,).
     """
     xy, line = shapely.get_coordinates(draft.line, return_index=True)
-    is_new = line[1:] != line[:-1]
-    first, last = np.append(True, is_new), np.append(is_new, True)
+    first, last = np.ones((2, line.shape[0]), dtype=bool)
+    first[1:] = last[:-1] = line[1:] != line[:-1]
     xy_mm = to_mm(np.concatenate([xy[first], xy[last]]))
     # a connector starts outside and ends inside: its first end joins outside ways, its last end ways of the compound
     zone_a = np.where(draft.gate >= 0, OUTSIDE, draft.zone)

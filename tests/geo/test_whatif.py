@@ -210,6 +210,12 @@ class TestGates:
         base = block(homes=[point(100, 150)], sites=[point(100, 200)], city=city)
         assert seconds(base, GateAdded(point(100, 190), 1)) == [50]
 
+    def test_a_gate_whose_only_way_closes_leads_nowhere(self) -> None:
+        city = GridCity().street((0, 0), (200, 0)).street((0, 500), (200, 500)).wall(100, -20, 190, 20).gate(100, 0)
+        base = block(homes=[point(150, 10), point(0, 480)], sites=[point(0, 0), point(200, 500)], city=city)
+        assert seconds(base) == [10 + 50 + 100, 20 + 200]
+        assert seconds(base, StreetClosed(1)) == [None, 20 + 200]
+
     def test_a_gate_moves_to_the_next_way_when_its_own_closes(self) -> None:
         city = estate().street((0, 5), (200, 5)).street((0, 0), (0, 5)).street((200, 0), (200, 5))
         base = block(homes=[point(100, 50)], sites=[point(0, 0)], city=city)
