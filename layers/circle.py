@@ -13,7 +13,7 @@ import shapely
 from pyproj import Transformer
 
 from geo.circles.circle import Place, draw_circles, find_circle, find_place
-from geo.circles.outline import WIDTH_M
+from geo.circles.outline import WIDTH_M, check_width
 from geo.errors import NotFound, RequestError
 from geo.gaps import NO_COUNT
 from geo.units import MM_PER_M, MS_PER_S, IntArray
@@ -90,7 +90,7 @@ class Circles:
     areas: tuple[CircleArea, ...]
 
 
-def _check(lon: float, lat: float, minutes: Sequence[float]) -> None:
+def _check(lon: float, lat: float, minutes: Sequence[float], width_m: float) -> None:
     if not (-180 <= lon <= 180 and -90 <= lat <= 90):
         raise RequestError(
             f"drawing a circle: found longitude {lon}, latitude {lat}, expected degrees", parameter="lon"
@@ -100,6 +100,7 @@ def _check(lon: float, lat: float, minutes: Sequence[float]) -> None:
             f"drawing a circle: found minutes {list(minutes)}, expected above 0 and at most {MAX_MINUTES:g}",
             parameter="minutes",
         )
+    check_width(width_m)
 
 
 def find_circles(  # noqa: PLR0913 - where from, how far, by whom, how wide
@@ -136,7 +137,7 @@ def find_circles(  # noqa: PLR0913 - where from, how far, by whom, how wide
     NotFound
         There is no such profile.
     """
-    _check(lon, lat, minutes)
+    _check(lon, lat, minutes, width_m)
     scape = study.streetscape
     tread = prepare_circles(connection, study, profile=profile)
     point = project(np.array([shapely.Point(lon, lat)], dtype=object), scape.network.metric_crs)

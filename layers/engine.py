@@ -18,6 +18,7 @@ from layers import cluster
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import Connection
     from sqlalchemy.engine.interfaces import ExceptionContext
 
     from layers.settings import Settings
@@ -125,6 +126,17 @@ def _take_role(connection: Any, settings: Settings, role: Role) -> None:
     finally:
         cursor.close()
     connection.commit()
+
+
+def allow_computing(connection: Connection) -> None:
+    """Let the open transaction wait while its reader computes: networks are laid out between two statements.
+
+    Parameters
+    ----------
+    connection
+        An open connection; from its next transaction on the usual limit holds again.
+    """
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def _step_down(cursor: Any, role: Role) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from geo.errors import Conflict, NothingLinked, NotReady
 from geo.partition import add_up, split_cells
 from layers.catalog import read_pack, read_profiles
-from layers.engine import make_engine
+from layers.engine import allow_computing, make_engine
 from layers.homes import Buildings
 from layers.network import Streetscape, fetch_stamps, list_sources
 from layers.part_compute import PartResult, PartRules, compute_part
@@ -114,7 +114,7 @@ def enter_state(connection: Connection, state: StoreState) -> None:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     # a part reads, computes for minutes and reads again: the limits meant for screens do not apply
     connection.execute(text("SET LOCAL statement_timeout = 0"))
-    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    allow_computing(connection)
     if fetch_stamps(connection) != state.stamps or list_sources(connection) != state.sources:
         raise Conflict(
             "computing a part of a run: the store is not in the state the run began with",

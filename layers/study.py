@@ -16,6 +16,7 @@ from geo.reach import Homes, Walk, prepare_walk
 from geo.units import NO_COST
 from layers.catalog import Pack, Profile, read_pack, read_profiles
 from layers.driving import load_drive
+from layers.engine import allow_computing
 from layers.ground import load_ground
 from layers.homes import Areas, Buildings, fetch_areas, load_buildings, load_home_links
 from layers.network import Streetscape, fetch_versions, load_streetscape
@@ -101,6 +102,7 @@ def load_study(connection: Connection, settings: Settings, *, within: Within | N
     NotReady
         Streets, buildings or facilities are not loaded.
     """
+    allow_computing(connection)
     streetscape = load_streetscape(connection, settings.cache_dir, within=within)
     return Study(
         settings=settings,
@@ -151,6 +153,7 @@ def load_tread(connection: Connection, study: Study, profile: Profile) -> Tread:
     """
     if profile.code in study.treads:
         return study.treads[profile.code]
+    allow_computing(connection)
     walk, is_open, kind = _load_walk(connection, study, profile)
     if study.clock is not None:
         kind += f" closed_gates={study.clock.gate_id.tolist()}"

@@ -11,7 +11,8 @@ import shapely
 from pyproj import Transformer
 
 from geo.circles.outline import Parts, draw_parts
-from layers.circle import count_inside, to_lonlat
+from geo.errors import RequestError
+from layers.circle import count_inside, find_circles, to_lonlat
 from layers.tables import COUNT_COLUMNS
 
 
@@ -54,6 +55,14 @@ def test_facilities_are_counted_by_type_and_uncertain_ones_left_out() -> None:
     assert area.facilities == {"A": (2, 40.0), "B": (1, 5.0), "C": (1, None)}
     assert list(area.facilities) == ["A", "B", "C"]
     assert area.facility_id.tolist() == [900, 901, 902, 903, 904]
+
+
+@pytest.mark.parametrize("width_m", [9.9, 300.1, float("nan")])
+def test_width_is_refused_before_anything_is_laid_out(width_m: float) -> None:
+    """Laying out a drive takes a minute when it is new."""
+    nothing: Any = None
+    with pytest.raises(RequestError, match="expected 10 to 300 m"):
+        find_circles(nothing, nothing, lon=0, lat=0, minutes=[5], width_m=width_m)
 
 
 def star(rng: np.random.Generator, rays: int) -> Parts:

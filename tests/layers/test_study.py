@@ -1,0 +1,42 @@
+"""The store as arrays: a reader may compute between two statements, however long networks take to lay out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from layers.engine import IDLE_TIMEOUT_S
+from layers.study import load_study, load_tread
+from tests.gridcity import GridCity, point
+from tests.gridstore import save_grid, save_home, save_site
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from tests.conftest import Db
+
+
+def read_limit_s(connection: Connection) -> int:
+    """Return for how many seconds a transaction may sit idle; 0 is for ever."""
+    query = "SELECT setting::int / 1000 FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
+    return int(connection.execute(text(query)).scalar_one())
+
+
+@pytest.mark.parametrize("profile", ["adult", "driving"])
+def test_reader_is_not_cut_off_while_it_computes(fresh_db: Db, profile: str) -> None:
+    """Compiling for a drive takes more than the minute a reader may idle; the next transaction has the limit again."""
+    with fresh_db.writer.begin() as connection:
+        save_grid(connection, GridCity().street((0, 0), (400, 0)))
+        save_home(connection, point(0, 0), people=4)
+        save_site(connection, point(100, 0), "MED_CHS")
+    with fresh_db.reader.connect() as connection:
+        assert read_limit_s(connection) == IDLE_TIMEOUT_S
+        study = load_study(connection, fresh_db.settings)
+        assert read_limit_s(connection) == 0
+        connection.commit()
+        assert read_limit_s(connection) == IDLE_TIMEOUT_S
+        # a kept study is walked in a transaction of its own
+        load_tread(connection, study, study.profiles[profile])
+        assert read_limit_s(connection) == 0
