@@ -62,7 +62,8 @@ def bench(
     if "real" in (sizes or DEFAULT_SIZES):
         wanted = replace_missing(wanted)
     try:
-        fill(wanted)
+        # growth is measured from M to L
+        fill([*wanted, *(["M"] if "L" in wanted and "M" not in wanted else [])])
         if prepare:
             return
         groups = [[name for name in group if not names or name in names] for group in GROUPS]

@@ -86,7 +86,8 @@ def find_reach_slowly(walk: Walk, homes: Homes, entrances: Entrances, seeds: See
     home, which = _meet(links.edge, entrances.links.edge[site])
     at = site[which]
     along = entrances.links.place_mm[at] - links.place_mm[home]
-    cost = np.where(along >= 0, walk.cost_ab[edge[home]], walk.cost_ba[edge[home]])
+    ab, ba = walk.cost_ab[edge[home]], walk.cost_ba[edge[home]]
+    cost = np.where(along == 0, np.minimum(ab, ba), np.where(along > 0, ab, ba))
     total = _part(cost, np.abs(along), length[home]) + off_ms[home] + walk.off_ms(entrances.links.off_mm[at])
     ok = (cost != NO_COST) & (total <= bound_ms)
     np.minimum.at(best, home[ok], (total[ok] << 32) | entrances.facility[at[ok]])
