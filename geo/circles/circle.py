@@ -8,7 +8,7 @@ width. All work is in proportion to what is reached: nothing here looks at the w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from geo.circles.survey import CircleDesk, EdgesByNode, Points, Surroundings, su
 from geo.errors import RequestError
 from geo.link import Entrances, Links
 from geo.reach import Seeds, Walk, check_bound, seed_sites
+from geo.search.labels import NONE
 from geo.units import MM_PER_M, MS_PER_S, FloatArray, Int32Array, IntArray, ObjectArray
 from geo.walls import OUTSIDE
 
@@ -159,7 +160,7 @@ def find_circle(surroundings: Surroundings, *, place: Place, bound_s: float) -> 
     finally:
         surroundings.desks.put(desk)
     home, home_ms = _read(surroundings.homes, toward, place, bound_ms)
-    facility, facility_ms = _read(surroundings.entrances, away, place, bound_ms)
+    facility, facility_ms = _read(surroundings.entrances, _shut_gates(away, place.zone), place, bound_ms)
     # outside compounds, and where costs are equal both ways, one gets no farther than people come from
     reached = (toward,) if away.walk is toward.walk else (toward, away)
     return Circle(home, home_ms, facility, facility_ms, place, reached, bound_ms)
@@ -192,6 +193,19 @@ def _search(surroundings: Surroundings, place: Place, bound_ms: int, desk: Circl
     work.wipe_own(own)
     work.wipe(touched)
     return toward, away
+
+
+def _shut_gates(ends: Ends, zone: int) -> Ends:
+    """Return the edges without the outer ends of residents' gates of other compounds: behind them nobody is let in."""
+    network = ends.walk.network
+    gate = network.edge_gate[ends.edge]
+    strange = np.flatnonzero((gate >= 0) & (network.edge_zone[ends.edge] != zone))
+    shut = strange[~network.gate_open_to_all[gate[strange]]]
+    if shut.size == 0:
+        return ends
+    a_ms = ends.a_ms.copy()
+    a_ms[shut] = NONE
+    return replace(ends, a_ms=a_ms)
 
 
 def _read_touched(

@@ -75,6 +75,16 @@ def test_from_inside_the_estate_one_gets_out() -> None:
     assert times(circle.home, circle.home_ms) == {1: 0}
 
 
+def test_a_facility_tied_to_a_residents_gate_is_not_walked_to_from_outside() -> None:
+    # an estate without paths of its own: everything in it is tied to its gate
+    city = GridCity.grid(4, 1).wall(110, 10, 190, 90).gate(150, 10)
+    circle, _ = circle_at(city, 100, 0)
+    assert times(circle.home, circle.home_ms) == {0: 100_000, 1: 100_000, 2: 300_000}
+    assert times(circle.facility, circle.facility_ms) == {0: 100_000}
+    inside, _ = circle_at(city, 150, 50)
+    assert times(inside.facility, inside.facility_ms) == {0: 100_000, 1: 40_000 + 50_000}
+
+
 def test_circles_nest_and_hold_what_is_reached() -> None:
     _, (small, middle, large) = circle_at(GridCity.grid(6, 6), 300, 300)
     assert small.area < middle.area < large.area
