@@ -51,12 +51,12 @@ export function markerLayers(colours: Palette, types: readonly FacilityType[]): 
     },
     {
       id: 'whatif-icon', type: 'symbol', source: 'whatif', filter: isPoint,
-      layout: { 'icon-image': types.length === 0 ? 'category-other' : iconOf(types), 'icon-size': 1, 'icon-allow-overlap': true, 'icon-ignore-placement': true },
+      layout: { 'icon-image': types.length === 0 ? 'category-other' : iconOf(types), 'icon-size': 1, 'icon-allow-overlap': true, 'icon-ignore-placement': false },
       paint: { 'icon-opacity': expression(['case', isClosed, 0.5, 1]) },
     },
     {
       id: 'whatif-text', type: 'symbol', source: 'whatif', filter: isPoint,
-      layout: { 'text-field': get('text'), 'text-font': FONT.bold, 'text-size': 12, 'text-anchor': 'top', 'text-offset': [0, 1.9], 'text-max-width': 10, 'text-allow-overlap': true, 'text-ignore-placement': true },
+      layout: { 'text-field': get('text'), 'text-font': FONT.bold, 'text-size': 12, 'text-anchor': 'top', 'text-offset': [0, 1.9], 'text-max-width': 10, 'text-allow-overlap': true, 'text-ignore-placement': false },
       paint: { 'text-color': colours.textStrong, 'text-halo-color': colours.halo, 'text-halo-width': 1.8 },
     },
   ];

@@ -96,7 +96,7 @@ function ChangeLegend(): JSX.Element {
   return (
     <>
       <h3>{t('whatif.legend')}</h3>
-      <Entries entries={[{ colour: gain, text: t('whatif.gained') }, { colour: loss, text: t('whatif.lost') }, { colour: nearer, text: t('whatif.nearer') }, { colour: farther, text: t('whatif.farther') }]} />
+      <Entries entries={[{ colour: gain, text: t('whatif.toCovered') }, { colour: loss, text: t('whatif.toGap') }, { colour: nearer, text: t('whatif.nearer') }, { colour: farther, text: t('whatif.farther') }]} />
     </>
   );
 }

@@ -16,7 +16,7 @@ export function MapTools(): JSX.Element {
           <IconButton icon="bullseye" label={t('circle.tool')} isPressed={isCircleTool.value} onClick={() => (isCircleTool.value = !isCircleTool.value)} />
         </div>
       )}
-      <div class="tool-group">
+      <div class="tool-group is-zoom">
         <IconButton icon="plus" label={t('map.zoomIn')} onClick={() => map?.zoomBy(1)} />
         <IconButton icon="minus" label={t('map.zoomOut')} onClick={() => map?.zoomBy(-1)} />
       </div>

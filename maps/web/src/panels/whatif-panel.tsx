@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 
-import { profileNameOf, t, typeNameOf } from '../i18n';
+import { profileNameOf, t, tOr, typeNameOf } from '../i18n';
 import { plannerMap } from '../map/bind';
 import { change } from '../state/actions';
 import { isNarrow, profileCode, run, runValue, sheet, typeByCode, typeCode } from '../state/store';
@@ -21,7 +21,7 @@ const LONG_STEP_M = 100;
 const ARROWS: Record<string, [east: number, north: number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 function PlaceTools(): JSX.Element {
-  const unit = typeByCode.value.get(typeCode.value ?? '')?.capacity_unit;
+  const unit = tOr(`unit.${typeByCode.value.get(typeCode.value ?? '')?.capacity_unit ?? ''}`, '');
   const onPlace = (): void => {
     isPlacing.value = !isPlacing.value;
     if (isPlacing.value && isNarrow.value) sheet.value = 'peek';
@@ -30,7 +30,7 @@ function PlaceTools(): JSX.Element {
     <>
       <div class="place-tools">
         <div class="field">
-          <label for="whatif-capacity">{t('whatif.capacity')}{unit === undefined || unit === '' ? '' : ` (${unit})`}</label>
+          <label for="whatif-capacity">{t('whatif.capacity')}{unit === '' ? '' : ` (${unit})`}</label>
           <input id="whatif-capacity" type="number" min="0" max="1000000" step="1" inputMode="numeric" placeholder={t('whatif.capacityAny')} value={capacity.value ?? ''}
             onInput={(event) => { const { value, valueAsNumber } = event.currentTarget; capacity.value = value === '' || !(valueAsNumber >= 0) ? null : valueAsNumber; }} />
         </div>
@@ -132,8 +132,15 @@ export function WhatIfPanel(): JSX.Element {
   const detail = runValue.value;
   if (!detail) return <Skeleton lines={9} />;
   const profiles = detail.profiles.map((code) => ({ value: code, label: profileNameOf(code) }));
+  const answer = (
+    <>
+      {fault.value !== null && <Fault error={fault.value} />}
+      <WhatIfResult />
+    </>
+  );
   return (
     <div class="whatif">
+      {isNarrow.value && answer}
       <div class="controls">
         <RunSelect />
         <TypePicker />
@@ -142,8 +149,7 @@ export function WhatIfPanel(): JSX.Element {
         <Sites />
         <Bar />
       </div>
-      {fault.value !== null && <Fault error={fault.value} />}
-      <WhatIfResult />
+      {!isNarrow.value && answer}
       <SavedScenarios />
     </div>
   );
