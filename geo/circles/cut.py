@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from geo.search.labels import FACILITY_BITS, NONE, Whole, part_ms
+from geo.search.labels import FACILITY_BITS, NONE, Whole, part_ms, pick_cost
 from geo.units import FloatArray, Int32Array, IntArray, UInt32Array
 
 _NO_COST = np.int64(0xFFFFFFFF)
@@ -159,7 +159,7 @@ def read_along(
         here = start_edge[s]
         for p in range(point_ptr[here], point_ptr[here + 1]):
             along = start_mm[s] - np.int64(point_place_mm[p])
-            cost = cost_ab[here] if along >= 0 else cost_ba[here]
+            cost = pick_cost(along, cost_ab[here], cost_ba[here])
             if cost == _NO_COST:
                 continue
             total = part_ms(cost, abs(along), edge_mm[here]) + start_ms[s] + point_off_ms[p]

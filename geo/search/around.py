@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from geo.search.buckets import search_buckets
-from geo.search.labels import part_ms, search_compound, search_in_order, wipe
+from geo.search.labels import part_ms, pick_cost, search_compound, search_in_order, wipe
 from geo.units import Int32Array, IntArray, UInt32Array
 
 _NO_COST = np.int64(0xFFFFFFFF)
@@ -99,7 +99,7 @@ def _meet(
         i = edge_first[edge]
         while 0 <= i < row.shape[0] and home_edge[row[i]] == edge:
             along = site_place_mm[s] - home_place_mm[row[i]]
-            cost = cost_ab[edge] if along >= 0 else cost_ba[edge]
+            cost = pick_cost(along, cost_ab[edge], cost_ba[edge])
             if cost != _NO_COST:
                 ms = part_ms(cost, abs(along), edge_mm[edge]) + site_off_ms[s] + home_off_ms[row[i]]
                 count = _note(i, ms, beyond, best, found, count)

@@ -96,6 +96,22 @@ def part_ms(cost: Whole, place_mm: Whole, length_mm: Whole) -> Whole:
 
 
 @njit(cache=True, nogil=True)
+def pick_cost(along_mm: Whole, cost_ab: Whole, cost_ba: Whole) -> Whole:
+    """Return what an edge costs in the direction walked; who is there already needs neither direction to be open.
+
+    Parameters
+    ----------
+    along_mm
+        Millimetres walked along the edge, below 0 where against it.
+    cost_ab, cost_ba
+        Milliseconds of the whole edge both ways.
+    """
+    if along_mm == 0:
+        return min(cost_ab, cost_ba)
+    return cost_ab if along_mm > 0 else cost_ba
+
+
+@njit(cache=True, nogil=True)
 def _lower(label: IntArray, touched: Int32Array, count: int, node: int, key: np.int64) -> int:
     """Set a label and return how many nodes are touched now."""
     if label[node] == NONE:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from geo.search.labels import FACILITY_MASK, NONE, part_ms, search_compound
+from geo.search.labels import FACILITY_MASK, NONE, part_ms, pick_cost, search_compound
 from geo.units import Int32Array, IntArray, UInt32Array
 from geo.walls import OUTSIDE
 
@@ -399,7 +399,7 @@ def meet_on_edges(
             home = row[i]
             i += 1
             along = site_place_mm[s] - home_place_mm[home]
-            cost = cost_ab[edge] if along >= 0 else cost_ba[edge]
+            cost = pick_cost(along, cost_ab[edge], cost_ba[edge])
             if cost == _NO_COST:
                 continue
             total = part_ms(cost, abs(along), edge_mm[edge]) + site_off_ms[s] + home_off_ms[home]

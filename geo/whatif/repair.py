@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from geo.search.labels import NONE, Whole, part_ms
+from geo.search.labels import NONE, Whole, part_ms, pick_cost
 from geo.units import Int32Array, IntArray, UInt32Array
 
 MarkArray = npt.NDArray[np.uint8]
@@ -420,7 +420,7 @@ def read_links(
         best = min(best, _walk_on(key, cost_ab[edge], length - mm, length, off, bound_ms))
         for site in range(site_first, site_last):
             along = site_mm[site] - mm
-            cost = cost_ab[edge] if along >= 0 else cost_ba[edge]
+            cost = pick_cost(along, cost_ab[edge], cost_ba[edge])
             key = (np.int64(site_off_ms[site]) << 32) | np.int64(site_facility[site])
             best = min(best, _walk_on(key, cost, abs(along), length, off, bound_ms))
         answer[i] = best

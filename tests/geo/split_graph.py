@@ -74,7 +74,8 @@ class SplitGraph:
         # both on one edge: along it
         one, other = np.nonzero(edge[:, None] == door.edge[None, :])
         along = door.place_mm[other] - place[one]
-        cost = np.where(along >= 0, walk.cost_ab[edge[one]], walk.cost_ba[edge[one]]).astype(np.uint32)
+        ab, ba = walk.cost_ab[edge[one]], walk.cost_ba[edge[one]]
+        cost = np.where(along == 0, np.minimum(ab, ba), np.where(along > 0, ab, ba)).astype(np.uint32)
         tails.append(nodes + home[one])
         heads.append(first + self.doors.facility[other])
         straight = share_ms(cost, np.abs(along), whole[one]) + off[one] + door_off[other]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from geo.catchments import find_catchments
+from geo.circles.circle import Place, find_circle, survey
 from geo.costs import WalkProfile
 from geo.driving import Roads, cost_driving
 from geo.driving_turns import Drive, TurnBans, prepare_drive
-from geo.link import Barriers, Ways, link_points, link_sites, split_long_barriers
+from geo.link import Barriers, Entrances, Links, Ways, link_points, link_sites, split_long_barriers
 from geo.network import Network
 from geo.reach import Homes, find_reach
 from geo.units import NO_COST
@@ -56,6 +59,24 @@ def test_a_home_behind_the_site_on_a_one_way_street_is_driven_to_round_the_block
     assert seconds(one, point(20, 0), point(70, 0)) == 5
     # 30 m on, three sides of the block, 20 m in
     assert seconds(one, point(70, 0), point(20, 0)) == 35
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_home_across_a_one_way_street_from_the_site_is_not_driven_round_the_block(direction: int) -> None:
+    laid = drive(block(), one_way={0: direction})
+    # 4 m and 6 m off the street at 2 m/s
+    assert seconds(laid, point(50, -4), point(50, 6)) == 2 + 3
+    entrances = Entrances(np.zeros(1, dtype=np.int64), _at(50_000))
+    homes = Homes(_at(50_000), np.full(1, -1, dtype=np.int32))
+    none = np.zeros(1, dtype=np.int32)
+    assert find_catchments(laid, homes, entrances, facilities=none, bound_s=5.0).ms.tolist() == [0]
+    circle = find_circle(survey(laid, homes, entrances), place=Place(_at(50_000), -1), bound_s=5.0)
+    assert (circle.home_ms.tolist(), circle.facility_ms.tolist()) == ([0], [0])
+
+
+def _at(place_mm: int) -> Links:
+    """Return a place along the south side of the block."""
+    return Links(np.zeros(1, dtype=np.int32), np.array([place_mm]), np.zeros(1, dtype=np.int64))
 
 
 def test_metres_off_the_street_are_covered_at_the_pace_of_the_profile() -> None:

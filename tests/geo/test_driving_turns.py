@@ -81,7 +81,8 @@ class Case:
         length = int(self.network.edge_mm[edge])
         found = []
         if site[0] == edge:
-            along = self.drive_ab[edge] if site[1] <= place else self.drive_ba[edge]
+            ways = {-1: self.drive_ba[edge], 0: min(self.drive_ab[edge], self.drive_ba[edge]), 1: self.drive_ab[edge]}
+            along = ways[int(np.sign(place - site[1]))]
             if along != NO_COST:
                 found.append(_part(along, abs(place - site[1]), length))
         ends = (
