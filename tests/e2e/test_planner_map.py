@@ -351,7 +351,7 @@ def test_everything_can_be_done_from_the_keyboard(page: MapPage, city: ServedCit
     assert page.js("() => document.activeElement.className") == "type-button"
     page.page.locator("#tab-gaps").focus()
     press("ArrowRight")
-    assert page.state()["tab"] == "layers"
+    assert page.state()["tab"] == "whatif"
     press("ArrowLeft")
     page.page.locator(".ranking tbody button").first.focus()
     press("Enter")

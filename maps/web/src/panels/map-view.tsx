@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n';
 import { isMapReady, mapError, mountMap } from '../map/bind';
 import { catalogue, catalogueValue, isCircleTool } from '../state/store';
+import { newer, showNewer, watchRuns } from '../state/newer';
 import { isPlacing } from '../state/whatif';
 import { isTestMode } from '../test-hook';
 import { Icon } from '../ui/icon';
@@ -21,6 +22,13 @@ function Notices(): JSX.Element {
     <div class="notices" role="status">
       {isCircleTool.value && <p class="notice"><Icon name="bullseye" size={13} /> {t('circle.toolOn')}</p>}
       {isPlacing.value && <p class="notice"><Icon name="flask" size={13} /> {t('whatif.placeHere')}</p>}
+      {newer.value !== null && (
+        <p class="notice" data-testid="newer">
+          <Icon name="arrows-rotate" size={13} /> {t(newer.value === 'run' ? 'newer.run' : 'newer.figures')}
+          <button type="button" class="text-button" onClick={showNewer}>{t('newer.show')}</button>
+          <IconButton icon="xmark" label={t('action.close')} onClick={() => (newer.value = null)} />
+        </p>
+      )}
       {mapError.value !== null && (
         <p class="notice is-bad">
           <Icon name="triangle-exclamation" size={13} /> {t('error.map', { what: mapError.value })}
@@ -39,6 +47,7 @@ export function MapView(): JSX.Element {
     if (!isReady || !container.current) return;
     return mountMap(container.current, !isTestMode);
   }, [isReady]);
+  useEffect(watchRuns, []);
   return (
     <div class={`map ${isCircleTool.value ? 'is-tool' : ''}`}>
       <div class="map-canvas" ref={container} />
