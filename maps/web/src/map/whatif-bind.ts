@@ -3,6 +3,7 @@ import { effect } from '@preact/signals';
 import type { Feature, FeatureCollection } from 'geojson';
 
 import { t, typeNameOf } from '../i18n';
+import { isNarrow } from '../state/store';
 import { cancelDrag, chosenId, drag, drop, isPlacing, isWhatIf, know, markers, place, states } from '../state/whatif';
 import type { Marker } from '../whatif/edits';
 import type { PlannerMap } from './planner-map';
@@ -28,7 +29,10 @@ export function bindWhatIf(map: PlannerMap): (() => void)[] {
     mountWhatIfTool(map.map, {
       isOn: () => isWhatIf.peek(),
       isPlacing: () => isPlacing.peek(),
-      onPlace: place,
+      onPlace: (at) => {
+        place(at);
+        if (isNarrow.peek()) map.flyTo(at, map.map.getZoom()); // the sheet comes up over where it was placed
+      },
       onChoose: (facility) => {
         if (typeof facility === 'object' && facility !== null) know(facility);
         chosenId.value = typeof facility === 'number' ? facility : (facility?.id ?? null);
