@@ -18,7 +18,7 @@ from api.cli.main import read_version
 from api.deps import Services, collect_parameters, refuse_unknown_parameters
 from api.follower import Follower
 from api.headers import SecurityHeaders
-from api.job_runner import JobRunner
+from api.job_runner import JobRunner, end_with_server
 from api.middleware import HeadAsGet, RefuseOtherHosts, RefuseOtherSites, StopWhenGone
 from api.routes import catalogue, circles, features, health, jobs, pages, runs, scenarios, search, tiles
 from api.study_keeper import StudyKeeper
@@ -47,7 +47,9 @@ DESCRIPTION = (
 
 def make_executor() -> Executor:
     """Return the process in which jobs are done, one at a time; it starts with the first job."""
-    return ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(
+        max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_server
+    )
 
 
 def create_app(

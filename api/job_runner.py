@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
+import threading
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable
     from concurrent.futures import Executor, Future
+    from multiprocessing.process import BaseProcess
 
     from sqlalchemy import Engine
 
@@ -26,6 +29,18 @@ BUG = {
     "detail": "The job met a fault of the product's own; nothing was stored.",
     "hint": "The log of the server holds the details.",
 }
+
+
+def end_with_server() -> None:
+    """End this process when the server that made it is gone, however it went: a job holds locks while it works."""
+    server = multiprocessing.parent_process()
+    if server is not None:
+        threading.Thread(target=_outlive, args=(server,), daemon=True).start()
+
+
+def _outlive(server: BaseProcess) -> None:
+    server.join()
+    os._exit(1)
 
 
 def do_gap_run(engine: Engine, settings: Settings, request: dict[str, Any], progress: Any) -> dict[str, Any]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from geo.units import BoolArray, FloatArray, IntArray, ObjectArray
+    from layers.hours import Clock
     from layers.part_within import Within
     from layers.run_result import GapRequest, RunResult
     from layers.settings import Settings
@@ -247,6 +248,10 @@ class FolderSource:
     def load_sites(self, study: Study, within: Within) -> Study:
         """Return a part with its facilities read anew."""
         return replace(study, sites=self._read_sites(within, study.streetscape))
+
+    def read_clock(self, at: str | None) -> Clock | None:  # noqa: ARG002 - a moment is refused before
+        """Return None: hours do not count."""
+        return None
 
     def set_clock(self, study: Study, at: str | None) -> Study:
         """Return a part as it is at a moment.

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from geo.partition import EMPTY_BOXES
 from layers.homes import Areas, fetch_areas
-from layers.hours import close_sites, set_clock
+from layers.hours import close_sites, read_clock, set_clock
 from layers.network import fetch_columns, fetch_versions, list_sources, whole_numbers
 from layers.part_within import NO_POLYGONS, meets, pick_homes, pick_middles
 from layers.run import compute_run
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from geo.units import FloatArray, IntArray
+    from layers.hours import Clock
     from layers.part_within import Within
     from layers.run_result import GapRequest, RunResult
     from layers.settings import Settings
@@ -104,6 +105,9 @@ class PartSource(Protocol):
 
     def set_clock(self, study: Study, at: str | None) -> Study:
         """Return a part as it is at a moment."""
+
+    def read_clock(self, at: str | None) -> Clock | None:
+        """Return what is closed at a moment in the whole; None where hours do not count."""
 
     def compute(self, study: Study, request: GapRequest, *, threads: int) -> RunResult:
         """Return the result of a part."""
@@ -206,6 +210,10 @@ class DatabaseSource:
     def set_clock(self, study: Study, at: str | None) -> Study:
         """Return a part as it is at a moment."""
         return set_clock(self.connection, study, at)
+
+    def read_clock(self, at: str | None) -> Clock | None:
+        """Return what is closed at a moment in the whole; None where hours do not count."""
+        return None if at is None else read_clock(self.connection, at)
 
     def compute(self, study: Study, request: GapRequest, *, threads: int) -> RunResult:
         """Return the result of a part."""

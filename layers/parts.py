@@ -433,7 +433,7 @@ def merge_whole(
             found.close()
     result = merge_parts(source.read_whole(), settings, request, [parts[number] for number in range(count)])
     _check_whole(source, result)
-    return result
+    return replace(result, study=replace(result.study, clock=source.read_clock(request.at)))
 
 
 def plan_parts(

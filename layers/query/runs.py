@@ -62,8 +62,17 @@ def build_runs(*, after: int | None = None, limit: int | None = None) -> Select[
     return statement if limit is None else statement.limit(limit)
 
 
-def fetch_run(conn: Connection, reference: str) -> Row[Any]:
+def fetch_run(conn: Connection, reference: str, *, of_all_hours: bool = False) -> Row[Any]:
     """Return a run by id, by name (the newest of that name) or as ``latest``.
+
+    Parameters
+    ----------
+    conn
+        An open connection.
+    reference
+        Id, name or ``latest``.
+    of_all_hours
+        Whether ``latest`` passes over runs that look at one moment (``--at``).
 
     Raises
     ------
@@ -75,7 +84,10 @@ def fetch_run(conn: Connection, reference: str) -> Row[Any]:
     run = tables.run
     statement = select(run).order_by(run.c.id.desc()).limit(1)
     if reference == LATEST:
-        row = conn.execute(statement.where(run.c.state == "done")).one_or_none()
+        wanted = [run.c.state == "done"]
+        if of_all_hours:
+            wanted.append(run.c.request["at"].astext.is_(None))
+        row = conn.execute(statement.where(*wanted)).one_or_none()
         if row is None:
             raise NotReady("Reading the latest run: nothing has been run yet", hint="Run `onemap gaps run`.")
         return row

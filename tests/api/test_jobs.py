@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import shapely
 from sqlalchemy import delete, update
@@ -84,7 +87,7 @@ def test_a_job_tells_how_far_it_is_and_what_came_of_it(client: Client, work: Wor
     job = wait_for(client, address, "running")
     assert (job["progress"], job["message"], job["result"]) == (0.25, "half way there", None)
     asked = {"types": ["EDU_KINDER"], "minutes": 10.0, "profiles": ["adult"], "area": None, "name": "try"}
-    assert work.asked == {**asked, "follow": False}
+    assert work.asked == {**asked, "at": None, "follow": False}
     work.go.set()
     job = wait_for(client, address, "done")
     assert (job["progress"], job["result"]) == (1.0, {"run_id": 42})
@@ -231,3 +234,16 @@ def test_a_circle_is_drawn_as_wide_as_asked(client: Client, walkable: None) -> N
 def test_a_circle_far_from_any_street_is_refused_by_name(client: Client, walkable: None) -> None:
     answer = client.get("/circles", params={"lon": LON + 1, "lat": LAT})
     assert (answer.status_code, answer.json()["parameter"]) == (422, "lon")
+
+
+def test_the_process_of_jobs_ends_with_a_server_that_was_killed() -> None:
+    program = (
+        "import os, time\nfrom api.app import make_executor\nif __name__ == '__main__':\n"
+        "    print(make_executor().submit(os.getpid).result(), flush=True)\n    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        worker = psutil.Process(int(server.stdout.readline()))
+        server.kill()
+        worker.wait(timeout=30)
+    assert not worker.is_running()
