@@ -178,7 +178,7 @@ def test_files_give_what_the_database_gives(fresh_db: Db, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("request_", "error", "match"),
     [
-        (GapRequest(), RequestError, "turn bans"),
+        (GapRequest(profiles=("driving",)), RequestError, "turn bans"),
         (GapRequest(types=("NO_SUCH",)), RequestError, "NO_SUCH"),
         (GapRequest(types=(CLINIC,), at="2026-03-02T09:00"), RequestError, "opening hours"),
         (GapRequest(types=(CLINIC,), area="99"), RequestError, "99"),
