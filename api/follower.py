@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from geo.errors import OneMapError
-from layers.follow import JOB_KIND, find_behind, order_following
 from layers.network import fetch_stamps
+from layers.runs.follow import JOB_KIND, find_behind, order_following
 
 if TYPE_CHECKING:
     import uuid

@@ -45,10 +45,10 @@ def _outlive(server: BaseProcess) -> None:
 
 def do_gap_run(engine: Engine, settings: Settings, request: dict[str, Any], progress: Any) -> dict[str, Any]:
     """Compute and store one gap run and return its id and totals."""
-    from layers.follow import set_following
     from layers.hours import write_at
     from layers.run import run_gaps
-    from layers.run_result import GapRequest
+    from layers.runs.follow import set_following
+    from layers.runs.result import GapRequest
 
     asked = GapRequest(
         types=tuple(request["types"]),
@@ -67,7 +67,7 @@ def do_gap_run(engine: Engine, settings: Settings, request: dict[str, Any], prog
 
 def do_follow_run(engine: Engine, settings: Settings, request: dict[str, Any], progress: Any) -> dict[str, Any]:
     """Bring one run up to date with the layers and return what that took."""
-    from layers.follow import follow_run
+    from layers.runs.follow import follow_run
 
     return asdict(follow_run(engine, settings, request["run"], progress=progress))
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from api.schemas import Answer, Status, Text
 from geo.errors import RequestError
-from layers.scenario_edits import EDITS_MAX, NAME_MAX, VERTICES_MAX
+from layers.scenarios.edits import EDITS_MAX, NAME_MAX, VERTICES_MAX
 
 CAPACITY_MAX = 1e9
 CORNERS_OF_RING = 4

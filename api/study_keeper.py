@@ -61,7 +61,7 @@ class StudyKeeper:
 
     def _warm(self, then: Callable[[], None] | None) -> None:
         from geo.warm import warm_kernels
-        from layers.run_result import DEFAULT_PROFILE
+        from layers.runs.result import DEFAULT_PROFILE
         from layers.study import load_tread
 
         # the circle itself is of no interest: it uses every kernel a request will use, on arrays of the same kind

@@ -24,7 +24,7 @@ from geo.search.graph import Graph
 from layers.bundle import find_bundle, make_key, save_bundle
 from layers.catalog import read_speeds
 from layers.network import fetch_columns, fetch_join_m, fetch_stamps, fetch_streets
-from layers.part_within import pick_rows
+from layers.parts.within import pick_rows
 from layers.tables import SCHEMA, reference_layer
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from layers.bundle import Arrays
     from layers.catalog import Profile
     from layers.network import Streetscape
-    from layers.part_within import Within
+    from layers.parts.within import Within
 
 TURN_LAYER: Final = "turn-bans"
 EMERGENCY: Final = "emergency"

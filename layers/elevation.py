@@ -16,9 +16,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from geo.errors import DataError
 from geo.slope import GridTile, sample_tile
 from layers.load import hash_file, open_staging
-from layers.load_options import LoadReport
+from layers.loading.options import LoadReport
+from layers.loading.staging import HASH_BYTES, copy_rows
 from layers.read.elevation import PART_CELLS, open_elevation, unpack_heights
-from layers.staging import HASH_BYTES, copy_rows
 from layers.store import Box, Outcome, fetch_version, lock_layers, raise_version
 from layers.tables import SRID, elevation, elevation_part, load
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from geo.units import FloatArray, IntArray
-    from layers.load_options import LoadOptions, Progress
+    from layers.loading.options import LoadOptions, Progress
     from layers.read.elevation import ElevationFile, Part
 
 LAYER: Final = "elevation"

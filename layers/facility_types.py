@@ -13,15 +13,15 @@ from sqlalchemy import delete, func
 from sqlalchemy.dialects.postgresql import insert
 
 from geo.errors import RequestError
-from layers.recognise import recognise
+from layers.loading.recognise import recognise
 from layers.tables import facility_type
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from layers.catalog import Pack
-    from layers.clean import Clean
-    from layers.recognise import Recognition
+    from layers.loading.clean import Clean
+    from layers.loading.recognise import Recognition
 
 BASIS_GIVEN = "given"
 BASIS_RECOGNISED = "recognised"

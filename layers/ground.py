@@ -23,7 +23,7 @@ from geo.units import to_mm
 from layers.bundle import find_bundle, make_key, save_bundle
 from layers.elevation import LAYER, has_elevation, sample_heights
 from layers.network import fetch_columns, fetch_stamps, from_wkb, project
-from layers.part_within import pick_rows
+from layers.parts.within import pick_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from geo.network import Network
     from geo.units import BoolArray, FloatArray, IntArray, ObjectArray
     from layers.network import Streetscape
-    from layers.part_within import Within
+    from layers.parts.within import Within
 
 ENGINE_FILES = ("slope.py", "driving.py")
 """Modules of geo whose change makes compiled ground stale."""

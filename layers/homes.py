@@ -23,7 +23,7 @@ from geo.units import BoolArray, FloatArray, Int32Array, IntArray, ObjectArray
 from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
 from layers.copy_read import Rows, fetch_rows
 from layers.network import Streetscape, fetch_columns, fetch_stamps, from_wkb, project, project_xy, whole_numbers
-from layers.part_within import pick_homes, pick_rows
+from layers.parts.within import pick_homes, pick_rows
 from layers.tables import COUNT_COLUMNS, HOUSEHOLD_COLUMNS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from layers.part_within import Within
+    from layers.parts.within import Within
 
 HOME_LAYERS = ("buildings", "population", "areas")
 

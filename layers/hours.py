@@ -24,7 +24,7 @@ from geo.errors import RequestError
 from geo.metric import is_in_china
 from geo.network import CLOSED_ON_FOOT
 from layers.network import fetch_columns, whole_numbers
-from layers.part_within import pick_rows
+from layers.parts.within import pick_rows
 from layers.tables import layer_version
 
 if TYPE_CHECKING:

@@ -18,20 +18,22 @@ from sqlalchemy import func, select
 
 from geo.datum import resolve_datum
 from geo.errors import DataError, RequestError
-from layers import area_tree, metric
+from layers import metric
 from layers.catalog import find_layer, read_pack
-from layers.clean import clean_batch
-from layers.datum_check import check_datum
 from layers.engine import translate_errors
 from layers.facility_types import Recogniser, check_code, save_pack
-from layers.join import read_join
-from layers.load_history import describe_overwritten
-from layers.load_options import LoadReport
+from layers.loading import area_tree
+from layers.loading.clean import clean_batch
+from layers.loading.datum_check import check_datum
+from layers.loading.history import describe_overwritten
+from layers.loading.join import read_join
+from layers.loading.options import LoadReport
+from layers.loading.staging import Stage
+from layers.loading.target import find_target
 from layers.population import spread_population
 from layers.read import open_source
 from layers.read.columns import guess_columns, require_columns
 from layers.remeasure import measure_again
-from layers.staging import Stage
 from layers.store import (
     RESIDENT_LAYERS,
     Publication,
@@ -42,7 +44,6 @@ from layers.store import (
     refresh_residents,
 )
 from layers.tables import compound, gate, population
-from layers.target import find_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,9 +53,9 @@ if TYPE_CHECKING:
 
     from geo.datum import Datum
     from layers.catalog import Pack
-    from layers.clean import Clean
-    from layers.join import JoinedTable
-    from layers.load_options import LoadOptions, Progress
+    from layers.loading.clean import Clean
+    from layers.loading.join import JoinedTable
+    from layers.loading.options import LoadOptions, Progress
     from layers.read import Batch, Source
     from layers.store import Outcome
 

@@ -24,7 +24,7 @@ from geo.walls import Walls
 from layers.bundle import Arrays, find_bundle, make_key, pack_geometry, save_bundle, unpack_geometry
 from layers.copy_read import Rows, fetch_rows
 from layers.metric import fetch_metric_crs
-from layers.part_within import BARRIERS, pick_rows
+from layers.parts.within import BARRIERS, pick_rows
 from layers.tables import SCHEMA, layer_version, reference_layer, setting
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from layers.part_within import Within
+    from layers.parts.within import Within
 
 SETTING_JOIN_M = "street_join_m"
 """Key of the distance within which streets are joined; absent where they are not."""

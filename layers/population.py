@@ -22,8 +22,7 @@ import numpy as np
 from sqlalchemy import ARRAY, BigInteger, Column, Integer, MetaData, Table, Text, func, select
 
 from geo.population import COLUMNS, MISSING, PEOPLE, choose_weights, complete_people, spread_counts, subtract_used
-from layers.residential import CLASS_OF, judge_use
-from layers.spread_regions import (
+from layers.loading.spread_regions import (
     GIVEN,
     NEAREST_MAX_M,
     Regions,
@@ -33,7 +32,8 @@ from layers.spread_regions import (
     make_given,
     save_groups,
 )
-from layers.staging import copy_rows
+from layers.loading.staging import copy_rows
+from layers.residential import CLASS_OF, judge_use
 from layers.tables import building, resident_group
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ from sqlalchemy.schema import CreateColumn
 
 from geo.errors import RequestError
 from layers.catalog import LAYERS
-from layers.clean_reference import ReferenceColumn
+from layers.loading.clean_reference import ReferenceColumn
+from layers.loading.target import Target, make_target
 from layers.tables import SCHEMA, SRID, load, reference_layer
-from layers.target import Target, make_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.types import TypeEngine
 
-    from layers.clean_reference import Kind
+    from layers.loading.clean_reference import Kind
 
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LAYER_NAME_MAX = 40

@@ -12,10 +12,10 @@ from sqlalchemy import text
 from geo.radius import find_radius_of_many
 from geo.reach import find_reach
 from layers.query.runs import check_name
-from layers.run_key import make_run_key, repeat_run
-from layers.run_plan import count_network, prepare_run
-from layers.run_result import GapRequest, RunResult, RunSummary, lay_columns
-from layers.run_store import save_run
+from layers.runs.key import make_run_key, repeat_run
+from layers.runs.plan import count_network, prepare_run
+from layers.runs.result import GapRequest, RunResult, RunSummary, lay_columns
+from layers.runs.store import save_run
 from layers.study import Study, load_study
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from geo.reach import Reach
     from geo.units import BoolArray, Int32Array
-    from layers.run_plan import RunPlan
+    from layers.runs.plan import RunPlan
     from layers.settings import Settings
 
 

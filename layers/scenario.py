@@ -13,9 +13,9 @@ from geo.errors import Conflict
 from geo.whatif.edits import FacilityAdded
 from layers.query.runs import LATEST, fetch_run
 from layers.query.scenarios import fetch_scenario
-from layers.scenario_base import REBASE_HINT, check_is_current, load_base
-from layers.scenario_result import compute_scenario
-from layers.scenario_store import Batches, insert_scenario, read_batches, replace_scenario
+from layers.scenarios.base import REBASE_HINT, check_is_current, load_base
+from layers.scenarios.result import compute_scenario
+from layers.scenarios.store import Batches, insert_scenario, read_batches, replace_scenario
 from layers.study import load_study
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row
 
-    from layers.scenario_base import ScenarioBase
-    from layers.scenario_edits import RawEdit
-    from layers.scenario_result import ScenarioResult
+    from layers.scenarios.base import ScenarioBase
+    from layers.scenarios.edits import RawEdit
+    from layers.scenarios.result import ScenarioResult
     from layers.settings import Settings
     from layers.study import Study
 

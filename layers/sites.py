@@ -16,7 +16,7 @@ from geo.units import Int32Array, IntArray, ObjectArray
 from layers.bundle import find_bundle, make_key, save_bundle
 from layers.copy_read import fetch_rows
 from layers.network import Streetscape, fetch_stamps, project, project_xy
-from layers.part_within import pick_rows
+from layers.parts.within import pick_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from layers.catalog import Pack
-    from layers.part_within import Within
+    from layers.parts.within import Within
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from geo.errors import Conflict
 from layers import metric
-from layers.area_tree import save_depths
+from layers.loading.area_tree import save_depths
 from layers.tables import (
     building,
     change_log,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Executable, FromClause, Select, Table
 
-    from layers.staging import Stage
+    from layers.loading.staging import Stage
 
 Mode = Literal["update", "replace"]
 Change = Literal["load", "measure", "residents", "barrier", "join"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from geo.units import BoolArray
     from layers.hours import Clock
-    from layers.part_within import Within
+    from layers.parts.within import Within
     from layers.settings import Settings
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Double, and_, bindparam, case, func, literal, literal_column, or_, select, true
 
 from geo.errors import RequestError, TooLarge
-from layers import run_tables, tables
+from layers import tables
 from layers.query.runs import int_at, present, result_of, slice_of, status_of
-from layers.run_slices import ABSENT
+from layers.runs import tables as run_tables
+from layers.runs.slices import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import func, insert, select
 
-from layers import run_tables, tables
-from layers.run_slices import Slots, encode_reach, save_slices
-from layers.scenario_tables import scenario
+from layers import tables
+from layers.runs import tables as run_tables
+from layers.runs.slices import Slots, encode_reach, save_slices
+from layers.scenarios.tables import scenario
 from tests import factories
 
 if TYPE_CHECKING:

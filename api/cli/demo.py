@@ -92,8 +92,8 @@ def load_city(engine: Engine, settings: Settings, size: Literal["S", "M", "L"]) 
     """Make the city and load every layer of it, in place of a sample city loaded before."""
     from data.sample_city import make_city, write_city
     from layers.load import load_layer
-    from layers.load_options import LoadOptions
-    from layers.load_reference import load_reference
+    from layers.loading.options import LoadOptions
+    from layers.loading.reference import load_reference
 
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="demo-", dir=settings.cache_dir) as folder:
@@ -111,7 +111,7 @@ def load_city(engine: Engine, settings: Settings, size: Literal["S", "M", "L"]) 
 def run_all_types(engine: Engine, settings: Settings, size: str) -> int:
     """Judge every testable type and return the run's id."""
     from layers.run import run_gaps
-    from layers.run_result import GapRequest
+    from layers.runs.result import GapRequest
 
     with tell_time("Walking from every building to every kind of facility"), show_progress("Gap run") as progress:
         return run_gaps(engine, settings, GapRequest(name=f"demo {size}"), progress).id

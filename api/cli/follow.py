@@ -26,8 +26,8 @@ def follow_command(settings: Settings, run: str, *, check: bool, stop: bool, as_
     After changes of facilities, buildings, streets, gates and compounds only what they touched is computed; the
     figures are those of a full run. While `onemap serve` runs it does so by itself, a few seconds after each load.
     """
-    from layers.follow import follow_run, set_following
     from layers.query.runs import fetch_run
+    from layers.runs.follow import follow_run, set_following
 
     with open_engine(settings) as engine:
         with engine.begin() as connection:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from layers.run_result import GapRequest, RunSummary
+    from layers.runs.result import GapRequest, RunSummary
     from layers.settings import Settings
 
 CONNECTED_PERMILLE = 900
@@ -81,10 +81,10 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
     environment.
     """
     from layers.export import check_format
-    from layers.follow import set_following
     from layers.hours import write_at
     from layers.query.exports import export_run
-    from layers.run_result import DEFAULT_PROFILE, GapRequest
+    from layers.runs.follow import set_following
+    from layers.runs.result import DEFAULT_PROFILE, GapRequest
 
     if out is not None and asked["folder"] is None:
         check_format(out)
@@ -116,7 +116,7 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
 def _compute_folder(settings: Settings, request: GapRequest, out: Path | None, asked: dict[str, Any]) -> RunSummary:
     """Compute a run from a folder of files into another."""
     from geo.errors import RequestError
-    from layers.run_folder import run_folder
+    from layers.parts.run_folder import run_folder
 
     if out is None:
         raise RequestError(
@@ -127,7 +127,7 @@ def _compute_folder(settings: Settings, request: GapRequest, out: Path | None, a
     with show_progress("Gap run") as progress:
         if asked["dask"] is None:
             return run_folder(asked["folder"], settings, request, out=out, parts=asked["parts"], progress=progress)
-        from layers.run_dask import check_workers, compute_on, open_client
+        from layers.parts.dask import check_workers, compute_on, open_client
 
         with open_client(asked["dask"], settings) as client:
             return run_folder(
@@ -183,11 +183,11 @@ def _compute(
     from layers.run import run_gaps
 
     if dask is not None:
-        from layers.run_dask import run_on_dask
+        from layers.parts.dask import run_on_dask
 
         return run_on_dask(engine, settings, request, address=dask, parts=parts, progress=progress)
     if parts is not None:
-        from layers.parts import run_in_parts
+        from layers.parts.run import run_in_parts
 
         return run_in_parts(engine, settings, request, parts=parts, progress=progress)
     return run_gaps(engine, settings, request, progress)
@@ -307,7 +307,7 @@ def replay_command(settings: Settings, run: str, *, as_json: bool) -> int:
 
     Exits with 0 when every figure is the same, with 2 when it is not.
     """
-    from layers.replay import replay_run
+    from layers.runs.replay import replay_run
 
     with open_engine(settings, role="reader") as engine, engine.connect() as connection:
         found = replay_run(connection, settings, int(_find_run(connection, run)["id"]))

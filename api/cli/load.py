@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from layers.load_options import Join, LoadOptions, LoadReport, Progress
+    from layers.loading.options import Join, LoadOptions, LoadReport, Progress
     from layers.settings import Settings
 
 OSM, REFERENCE, ELEVATION = "osm", "reference", "elevation"
@@ -133,7 +133,7 @@ class Work:
         from layers.catalog import read_pack
         from layers.elevation import load_elevation
         from layers.load import load_layer
-        from layers.load_reference import load_osm, load_reference
+        from layers.loading.reference import load_osm, load_reference
 
         if self.layer == REFERENCE:
             return [load_reference(self.engine, self.name, file, self.options, progress=progress)]
@@ -146,7 +146,7 @@ class Work:
 
 
 def _read_options(asked: dict[str, Any]) -> LoadOptions:
-    from layers.load_options import LoadOptions
+    from layers.loading.options import LoadOptions
 
     return LoadOptions(
         source=asked["source"],
@@ -167,7 +167,7 @@ def _read_options(asked: dict[str, Any]) -> LoadOptions:
 
 
 def _read_joins(files: Sequence[str], keys: Sequence[str]) -> tuple[Join, ...]:
-    from layers.load_options import Join
+    from layers.loading.options import Join
 
     if len(files) != len(keys):
         raise RequestError(

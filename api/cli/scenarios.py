@@ -103,7 +103,7 @@ def new_command(
     settings: Settings, *, edits: Path | None, run: str, name: str | None, dry: bool, as_json: bool, **said: Any
 ) -> None:
     """Compute what edits change against a run and store them. EDITS is a JSON file: a list of edits."""
-    from layers.scenario_result import describe_difference
+    from layers.scenarios.result import describe_difference
 
     asked = _read_edits(edits, said)
     with _open(settings) as (scenarios, engine):
@@ -192,7 +192,7 @@ def show_command(settings: Settings, scenario_id: int, *, as_json: bool) -> None
 @pass_settings
 def delete_command(settings: Settings, scenario_id: int) -> None:
     """Delete a scenario."""
-    from layers.scenario_store import delete_scenario
+    from layers.scenarios.store import delete_scenario
 
     with open_engine(settings) as engine, engine.begin() as connection:
         delete_scenario(connection, scenario_id)
@@ -218,7 +218,7 @@ def export_command(settings: Settings, scenario_id: int, what: str, *, out: Path
 
 def _fetch(connection: Connection, scenario_id: int) -> dict[str, Any]:
     from layers.query.scenarios import describe_scenario, fetch_difference, fetch_scenario
-    from layers.scenario_result import BUILDINGS_SHOWN
+    from layers.scenarios.result import BUILDINGS_SHOWN
 
     row: Row[Any] = fetch_scenario(connection, scenario_id)
     return {

@@ -15,7 +15,6 @@ from api.routes.jobs import describe_job
 from geo.errors import NotFound, RequestError
 from layers import tiles
 from layers.catalog import read_profiles
-from layers.follow import JOB_KIND, order_following, set_following
 from layers.hours import write_at
 from layers.jobs import create_job, fetch_job
 from layers.query.exports import LAYOUTS, with_area_geometry
@@ -37,6 +36,7 @@ from layers.query.runs import (
     fetch_run,
     find_column,
 )
+from layers.runs.follow import JOB_KIND, order_following, set_following
 from layers.tables import run_area, run_column
 
 if TYPE_CHECKING:

@@ -30,17 +30,17 @@ from layers.query.scenarios import (
     fetch_scenario,
     with_outline,
 )
-from layers.scenario_result import BUILDINGS_SHOWN, describe_difference
-from layers.scenario_store import delete_scenario, read_batches, rename_scenario
-from layers.scenario_tables import scenario_area
-from layers.scenario_tiles import edit_source, find_changed_column, scenario_source
+from layers.scenarios.result import BUILDINGS_SHOWN, describe_difference
+from layers.scenarios.store import delete_scenario, read_batches, rename_scenario
+from layers.scenarios.tables import scenario_area
+from layers.scenarios.tiles import edit_source, find_changed_column, scenario_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from sqlalchemy import Connection, Row, Select
 
-    from layers.scenario_result import ScenarioResult
+    from layers.scenarios.result import ScenarioResult
 
 MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
 

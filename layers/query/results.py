@@ -20,10 +20,11 @@ from sqlalchemy import (
 )
 
 from geo.errors import NotFound
-from layers import run_tables, tables
+from layers import tables
 from layers.catalog import read_profiles
 from layers.query.runs import int_at, present, result_of, share_of, slice_of, status_of
-from layers.run_slices import ABSENT, SLICE_BUILDINGS
+from layers.runs import tables as run_tables
+from layers.runs.slices import ABSENT, SLICE_BUILDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

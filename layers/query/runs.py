@@ -9,7 +9,7 @@ from sqlalchemy import Double, Integer, and_, case, func, literal, literal_colum
 
 from geo.errors import NotFound, NotReady, RequestError
 from layers import tables
-from layers.run_slices import NOT_LINKED, SLICE_BITS, SLICE_BUILDINGS
+from layers.runs.slices import NOT_LINKED, SLICE_BITS, SLICE_BUILDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,7 +181,7 @@ def slice_of(building_id: ColumnElement[int]) -> ColumnElement[int]:
 
 
 def int_at(slice_column: ColumnElement[bytes], building_id: ColumnElement[int]) -> ColumnElement[int]:
-    """Return the figure of a building in its slice; below 0 as :mod:`layers.run_slices` says."""
+    """Return the figure of a building in its slice; below 0 as :mod:`layers.runs.slices` says."""
     place = building_id.op("&")(literal_column(str(SLICE_BUILDINGS - 1))).cast(Integer)
     return func.onemap.int_at(slice_column, place, type_=Integer)
 
@@ -197,7 +197,7 @@ def status_of(reach_ms: ColumnElement[int], limit_s: ColumnElement[int] | int) -
     Parameters
     ----------
     reach_ms
-        Reach as it is stored, :data:`layers.run_slices.NOT_LINKED` where the building is tied to no way.
+        Reach as it is stored, :data:`layers.runs.slices.NOT_LINKED` where the building is tied to no way.
     limit_s
         Seconds a walk may take.
     """

@@ -28,7 +28,7 @@ from layers.network import fetch_barrier_names, fetch_versions
 from layers.query.exports import stream_rows
 from layers.query.features import geojson_of
 from layers.query.results import MS_PER_S, degrees
-from layers.scenario_tables import scenario, scenario_area, scenario_change, scenario_edit
+from layers.scenarios.tables import scenario, scenario_area, scenario_change, scenario_edit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

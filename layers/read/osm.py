@@ -18,7 +18,7 @@ from osmium.osm import NODE, RELATION, WAY
 
 from geo.errors import DataError, RequestError
 from layers.catalog import read_pack
-from layers.clean import Repair
+from layers.loading.clean import Repair
 from layers.read import osm_tags as rules
 from layers.read.files import check_file, identify
 from layers.read.osm_rows import (
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layers.catalog import Pack
-    from layers.clean import Clean
+    from layers.loading.clean import Clean
 
 __all__ = ["BARRIER_LAYERS", "CORE_LAYERS", "REFERENCE_LAYERS", "read_osm", "reference_columns"]
 

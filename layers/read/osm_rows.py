@@ -12,11 +12,11 @@ import shapely
 from geo.datum import parse_datum
 from geo.frames import approximate_area_m2
 from layers.catalog import LAYERS
-from layers.clean import Clean, Repair, clean_batch
-from layers.clean_reference import ReferenceColumn, clean_reference_batch
+from layers.loading.clean import Clean, Repair, clean_batch
+from layers.loading.clean_reference import ReferenceColumn, clean_reference_batch
+from layers.loading.recognise import recognise_frame
 from layers.read import osm_tags as rules
 from layers.read.source import Batch, Reject, cut_raw
-from layers.recognise import recognise_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

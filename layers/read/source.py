@@ -1,7 +1,7 @@
 """What every reader hands on: a description of the file and a stream of batches of raw rows.
 
 A batch holds the rows as the file spells them. Types, column names, datum and geometry are the business of
-``layers.clean``; a reader only refuses what cannot be a row at all.
+``layers.loading.clean``; a reader only refuses what cannot be a row at all.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.cli import context, main
-from layers import run_dask
+from layers.parts import dask as run_dask
 from layers.settings import Settings
 from tests.api.test_cli_gaps import run, town
 from tests.layers.test_run_folder import draw

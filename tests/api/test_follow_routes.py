@@ -14,8 +14,8 @@ from api.cli.follow import follow_command
 from api.follower import Follower
 from api.job_runner import WORKS, do_follow_run
 from layers import tables
-from layers.follow import JOB_KIND, find_behind, order_following, set_following
 from layers.jobs import fetch_job
+from layers.runs.follow import JOB_KIND, find_behind, order_following, set_following
 from tests.api.client import Client, open_client
 from tests.api.conftest import make_threads
 from tests.gridcity import point

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from layers.engine import make_engine
 from layers.load import load_layer
-from layers.load_options import LoadOptions
+from layers.loading.options import LoadOptions
 from layers.tables import SCHEMA, building
 from tests.bench.measure import Agreement, Case, Pair, Skip
 from tests.bench.peers import need

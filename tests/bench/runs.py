@@ -16,8 +16,8 @@ from geo.reach import seed_sites
 from geo.walls import OUTSIDE
 from layers.query.runs import fetch_run
 from layers.run import compute_run, run_gaps
-from layers.run_plan import prepare_run
-from layers.run_result import GapRequest
+from layers.runs.plan import prepare_run
+from layers.runs.result import GapRequest
 from layers.study import load_study
 from layers.tables import SCHEMA
 from tests.bench.ground import TYPES, split_labels

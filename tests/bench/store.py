@@ -21,8 +21,8 @@ from geo.errors import OneMapError
 from layers import cluster
 from layers.engine import libpq_parameters, make_engine
 from layers.load import load_layer
-from layers.load_options import LoadOptions
-from layers.load_reference import load_osm, load_reference
+from layers.loading.options import LoadOptions
+from layers.loading.reference import load_osm, load_reference
 from layers.migrate import migrate, with_database
 from layers.settings import Settings
 from tests.bench.measure import Skip

@@ -17,8 +17,8 @@ from geo.whatif.engine import Base, Figures, Step, WhatIf, run_in_full
 from layers.network import project
 from layers.query.runs import fetch_run
 from layers.run import run_gaps
-from layers.run_result import GapRequest
-from layers.scenario_base import load_base
+from layers.runs.result import GapRequest
+from layers.scenarios.base import load_base
 from tests.api.client import open_client
 from tests.bench.ground import SEED
 from tests.bench.measure import Agreement, Case, Pair, Skip

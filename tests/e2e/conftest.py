@@ -18,7 +18,7 @@ from playwright.sync_api import sync_playwright
 from api.app import create_app
 from api.cli.demo import load_city
 from layers.run import run_gaps
-from layers.run_result import GapRequest
+from layers.runs.result import GapRequest
 from tests.conftest import Db, clone
 from tests.e2e.browser import PHONE, MapPage, close_page, find_chromium, launch, open_page
 

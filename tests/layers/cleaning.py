@@ -9,7 +9,7 @@ import pandas as pd
 import shapely
 
 from geo.datum import parse_datum
-from layers.clean import Clean, clean_batch
+from layers.loading.clean import Clean, clean_batch
 from layers.read import REASONS, REPAIRS, Batch
 from layers.read.columns import guess_columns
 

@@ -11,7 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from api.cli import main
-from layers import load, staging, store
+from layers import load, store
+from layers.loading import staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable

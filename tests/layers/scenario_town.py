@@ -14,7 +14,7 @@ from layers import tables
 from layers.query.results import build_run_buildings
 from layers.query.runs import build_run_areas
 from layers.run import run_gaps
-from layers.run_result import GapRequest
+from layers.runs.result import GapRequest
 from layers.scenario import Scenarios
 from layers.tables import SRID
 from tests.factories import _add

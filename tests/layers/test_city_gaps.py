@@ -11,11 +11,11 @@ from sqlalchemy import func, select, text
 from data.sample_city import make_city, write_city
 from layers.catalog import read_pack
 from layers.load import load_layer
-from layers.load_options import LoadOptions
+from layers.loading.options import LoadOptions
 from layers.query.exports import export_run
 from layers.query.runs import result_of
 from layers.run import run_gaps
-from layers.run_result import GapRequest
+from layers.runs.result import GapRequest
 from layers.tables import run_area
 
 if TYPE_CHECKING:

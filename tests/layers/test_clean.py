@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from geo.datum import parse_datum, wgs84_to_bd09, wgs84_to_gcj02
 from geo.errors import MissingColumn
-from layers.clean import clean_batch
+from layers.loading.clean import clean_batch
 from layers.read import open_source
 from layers.read.columns import guess_columns
 from tests.layers.cleaning import DOOR, HOME, REQUIRED, SHAPES, STREET, WGS84, clean_one, clean_rows, make_batch

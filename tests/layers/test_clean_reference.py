@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from geo.errors import MissingColumn
-from layers.clean_reference import clean_reference_batch, find_reference_columns
+from layers.loading.clean_reference import clean_reference_batch, find_reference_columns
 from layers.read import open_source
 from tests.layers import files
 from tests.layers.cleaning import HOME, WGS84, make_batch

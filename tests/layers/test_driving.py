@@ -23,12 +23,12 @@ from layers import tables
 from layers.catalog import read_pack, read_profiles
 from layers.circle import find_circles
 from layers.driving import fetch_turns, load_drive
-from layers.load_options import LoadOptions
-from layers.load_reference import load_osm
+from layers.loading.options import LoadOptions
+from layers.loading.reference import load_osm
 from layers.network import load_streetscape
 from layers.run import run_gaps
-from layers.run_load import load_figures
-from layers.run_result import GapRequest
+from layers.runs.load import load_figures
+from layers.runs.result import GapRequest
 from layers.study import load_study
 from layers.tables import run_column
 from tests.factories import add_building, add_facility

@@ -15,10 +15,10 @@ from geo.errors import DataError, DatumUnknown
 from layers import tables
 from layers.elevation import load_elevation, sample_heights
 from layers.ground import load_ground
-from layers.load_options import LoadOptions
+from layers.loading.options import LoadOptions
 from layers.run import run_gaps
-from layers.run_load import load_figures
-from layers.run_result import GapRequest
+from layers.runs.load import load_figures
+from layers.runs.result import GapRequest
 from layers.study import load_study, load_tread
 from tests.gridcity import ORIGIN, GridCity, point
 from tests.gridstore import METRIC_CRS, raise_version, save_grid, save_home, save_site

@@ -13,15 +13,15 @@ from sqlalchemy import select, update
 
 from geo.errors import NotFound, NotReady
 from layers import tables
-from layers.follow import FollowReport, find_behind, follow_run, set_following
 from layers.load import load_layer
-from layers.load_options import LoadOptions
+from layers.loading.options import LoadOptions
 from layers.query.results import build_run_facilities
 from layers.query.runs import fetch_run
 from layers.run import compute_run, run_gaps
-from layers.run_load import load_figures
-from layers.run_result import GapRequest
-from layers.run_store import save_run
+from layers.runs.follow import FollowReport, find_behind, follow_run, set_following
+from layers.runs.load import load_figures
+from layers.runs.result import GapRequest
+from layers.runs.store import save_run
 from layers.study import load_study
 from tests.gridcity import box, line, point
 from tests.layers.scenario_town import lonlat, read_areas, read_buildings

@@ -10,10 +10,10 @@ import pytest
 
 from geo.errors import RequestError
 from layers.hours import find_closed, parse_at, write_at
-from layers.parts import run_in_parts
-from layers.replay import replay_run
+from layers.parts.run import run_in_parts
 from layers.run import compute_run, run_gaps
-from layers.run_result import GapRequest
+from layers.runs.replay import replay_run
+from layers.runs.result import GapRequest
 from layers.study import load_study
 from layers.tables import facility, gate, run
 from tests.gridcity import GridCity, point

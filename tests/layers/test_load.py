@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from geo.errors import DataError, MissingColumn, NotFound, RequestError
 from layers import tables
 from layers.load import load_layer
-from layers.load_options import Join, LoadOptions, LoadReport
+from layers.loading.options import Join, LoadOptions, LoadReport
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from sqlalchemy import select, text
 from geo.errors import StoreError
 from layers import cluster, tables
 from layers.load import load_layer
-from layers.load_options import LoadOptions
+from layers.loading.options import LoadOptions
 from tests.layers.loader_child import POINTS
 from tests.layers.test_load import houses, square, versions, write
 

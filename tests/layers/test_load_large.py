@@ -29,7 +29,7 @@ import json, os, sys, time
 from pathlib import Path
 from layers.engine import make_engine
 from layers.load import load_layer
-from layers.load_options import LoadOptions
+from layers.loading.options import LoadOptions
 from layers.settings import Settings
 marks = []
 report = load_layer(

@@ -15,7 +15,7 @@ from geo.errors import DatumUnknown
 from geo.shifted import wgs84_to_bd09, wgs84_to_gcj02
 from layers import tables
 from layers.load import load_layer
-from layers.load_options import Join, LoadOptions
+from layers.loading.options import Join, LoadOptions
 from tests.layers.test_load import fetch
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from sqlalchemy import MetaData, Table, func, select
 
 from geo.errors import MissingColumn, RequestError
 from layers import tables
-from layers.clean_reference import ReferenceColumn
-from layers.load_options import LoadOptions, LoadReport
-from layers.load_reference import load_osm, load_reference
+from layers.loading.clean_reference import ReferenceColumn
+from layers.loading.options import LoadOptions, LoadReport
+from layers.loading.reference import load_osm, load_reference
 from layers.reference import find_table_name, settle_columns
 from tests.layers.test_load import counts, fetch, line, point, square, versions, write
 

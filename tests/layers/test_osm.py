@@ -19,7 +19,7 @@ from layers.read.osm_rows import BARRIER_LAYERS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from layers.clean import Reject, Repair
+    from layers.loading.clean import Reject, Repair
 
 WEST, SOUTH, STEP = 114.30, 30.59, 0.001
 

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from geo.errors import NotFound, NothingLinked, NotReady, RequestError
-from layers.parts import run_in_parts
+from layers.parts.run import run_in_parts
 from layers.run import run_gaps
-from layers.run_result import GapRequest
+from layers.runs.result import GapRequest
 from layers.tables import run
 from tests.gridcity import GridCity, point
 from tests.gridstore import save_grid, save_home, save_site

@@ -8,11 +8,11 @@ import pytest
 
 from data.sample_city import make_city, write_city
 from layers.load import load_layer
-from layers.load_options import LoadOptions
-from layers.load_reference import load_reference
-from layers.parts import compute_here, run_in_parts
+from layers.loading.options import LoadOptions
+from layers.loading.reference import load_reference
+from layers.parts.run import compute_here, run_in_parts
 from layers.run import run_gaps
-from layers.run_result import GapRequest
+from layers.runs.result import GapRequest
 from tests.layers.test_parts import read_run
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from data.sample_city.plan import Size
-    from layers.part_compute import PartResult
-    from layers.parts import PartTask
+    from layers.parts.compute import PartResult
+    from layers.parts.run import PartTask
     from tests.conftest import Db
 
 LAYERS = ("areas", "streets", "compounds", "gates", "buildings", "population", "facilities")

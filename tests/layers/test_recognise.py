@@ -10,8 +10,8 @@ import pytest
 
 from layers.catalog import read_pack
 from layers.catalog.resources import read_csv
-from layers.recognise import Recognition, recognise, recognise_frame
-from layers.recognition_rules import fold, fold_category, read_rules, split_values
+from layers.loading.recognise import Recognition, recognise, recognise_frame
+from layers.loading.recognition_rules import fold, fold_category, read_rules, split_values
 
 if TYPE_CHECKING:
     from pathlib import Path

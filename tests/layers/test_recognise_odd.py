@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from layers.catalog import read_pack
-from layers.recognise import recognise
+from layers.loading.recognise import recognise
 from tests.layers.test_recognise import PARKS, by_tags, outcome
 
 PACK = read_pack()

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from layers.catalog import read_pack
-from layers.recognise import recognise
+from layers.loading.recognise import recognise
 from tests.layers.real_objects import read_items, read_labels
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from sqlalchemy import select, text
 from geo.errors import NotFound, NothingLinked, NotReady, RequestError
 from layers.catalog import read_pack
 from layers.circle import find_circles
-from layers.replay import replay_run
 from layers.run import compute_run, run_gaps
-from layers.run_load import load_figures
-from layers.run_result import GapRequest
+from layers.runs.load import load_figures
+from layers.runs.replay import replay_run
+from layers.runs.result import GapRequest
 from layers.study import load_study
 from layers.tables import run, run_area, run_column
 from tests.gridcity import ORIGIN, GridCity, box, point

@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from geo.errors import Conflict, NotFound, NotReady, OneMapError, RequestError
-from layers import run_dask
+from layers.parts import dask as run_dask
+from layers.parts.dask import (
+    check_code,
+    check_workers,
+    compute_on,
+    describe_code,
+    open_client,
+    read_target,
+    run_on_dask,
+)
 from layers.run import run_gaps
-from layers.run_dask import check_code, check_workers, compute_on, describe_code, open_client, read_target, run_on_dask
-from layers.run_result import GapRequest
+from layers.runs.result import GapRequest
 from tests.gridcity import point
 from tests.gridstore import save_home, save_site
 from tests.layers.test_parts import read_run
@@ -126,13 +134,13 @@ def test_other_code_is_refused() -> None:
     with pytest.raises(Conflict, match=r"worker tcp://10.0.0.1:1 runs other code: sources 0123 instead of"):
         check_workers(Cluster(same, other))
     with pytest.raises(Conflict, match="other code or none: ModuleNotFoundError"):
-        check_workers(Cluster(ModuleNotFoundError("layers.run_dask")))
+        check_workers(Cluster(ModuleNotFoundError("layers.parts.dask")))
 
 
 def test_other_code_of_a_late_worker_is_refused(town: Db, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_dask, "describe_code", lambda: {"sources": "0123"})
     compute = compute_on(client, town.settings)
-    from layers.parts import plan_parts
+    from layers.parts.run import plan_parts
 
     with town.writer.connect() as connection, pytest.raises(Conflict, match="other code"):
         list(compute(plan_parts(connection, town.settings, REQUEST, parts=1)))
@@ -206,7 +214,7 @@ def test_no_password_travels(town: Db) -> None:
         def cancel(self, _futures: list[object]) -> None:
             pass
 
-    from layers.parts import plan_parts
+    from layers.parts.run import plan_parts
 
     with town.writer.connect() as connection:
         tasks = plan_parts(connection, town.settings, REQUEST, parts=1)
@@ -217,7 +225,7 @@ def test_no_password_travels(town: Db) -> None:
 
 
 def test_a_worker_that_does_not_know_the_database(town: Db, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    from layers.parts import plan_parts
+    from layers.parts.run import plan_parts
 
     with town.writer.connect() as connection:
         (task,) = plan_parts(connection, town.settings, REQUEST, parts=1)

@@ -14,11 +14,11 @@ import shapely
 from data.sample_city import make_city, write_city
 from geo.errors import Conflict, DataError, MissingColumn, NotReady, RequestError
 from layers.load import load_layer
-from layers.load_options import LoadOptions
-from layers.parts import compute_here
+from layers.loading.options import LoadOptions
+from layers.parts.run import compute_here
+from layers.parts.run_folder import run_folder
 from layers.run import run_gaps
-from layers.run_folder import run_folder
-from layers.run_result import GapRequest
+from layers.runs.result import GapRequest
 from layers.settings import Settings
 from tests.gridcity import ORIGIN
 from tests.gridstore import BACK
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from layers.part_compute import PartResult
-    from layers.parts import PartTask
+    from layers.parts.compute import PartResult
+    from layers.parts.run import PartTask
     from tests.conftest import Db
 
 CLINIC, SCHOOL = "MED_CHS", "EDU_PRIMARY"

@@ -12,11 +12,11 @@ from pyproj import Transformer
 from sqlalchemy import text
 
 from layers.load import load_layer
-from layers.load_options import LoadOptions
-from layers.load_reference import load_osm
+from layers.loading.options import LoadOptions
+from layers.loading.reference import load_osm
 from layers.run import run_gaps
-from layers.run_load import load_figures
-from layers.run_result import GapRequest
+from layers.runs.load import load_figures
+from layers.runs.result import GapRequest
 from tests.gridstore import raise_version
 from tests.oracle import SplitGraph
 

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
 
 from geo.errors import Conflict, NotFound, TooLarge
-from layers import run_tables, tables
+from layers import tables
 from layers.run import compute_run, run_gaps
-from layers.run_load import load_figures, load_result
-from layers.run_result import GapRequest
-from layers.run_slices import ABSENT, SLICE_BUILDINGS, Slots, from_bytes, to_bytes
-from layers.run_store import find_facility_base, save_run
-from layers.run_update import RESULT_TABLES, update_run
+from layers.runs import tables as run_tables
+from layers.runs.load import load_figures, load_result
+from layers.runs.result import GapRequest
+from layers.runs.slices import ABSENT, SLICE_BUILDINGS, Slots, from_bytes, to_bytes
+from layers.runs.store import find_facility_base, save_run
+from layers.runs.update import RESULT_TABLES, update_run
 from layers.study import load_study
 from tests.gridcity import GridCity, box, point
 from tests.gridstore import raise_version, save_area, save_grid, save_home, save_site
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from layers.run_result import RunResult
+    from layers.runs.result import RunResult
     from layers.settings import Settings
     from tests.conftest import Db
 

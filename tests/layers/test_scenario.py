@@ -10,14 +10,14 @@ from sqlalchemy import func, select
 
 from geo.errors import Conflict, NotFound, NotReady
 from layers import tables
-from layers.follow import follow_run
 from layers.query.scenarios import build_scenarios, describe_scenario, fetch_difference, fetch_scenario
 from layers.run import run_gaps
-from layers.run_result import GapRequest
+from layers.runs.follow import follow_run
+from layers.runs.result import GapRequest
 from layers.scenario import Scenarios
-from layers.scenario_result import describe_difference
-from layers.scenario_store import delete_scenario, read_batches, rename_scenario, replace_scenario
-from layers.scenario_tables import scenario_area, scenario_change, scenario_edit
+from layers.scenarios.result import describe_difference
+from layers.scenarios.store import delete_scenario, read_batches, rename_scenario, replace_scenario
+from layers.scenarios.tables import scenario_area, scenario_change, scenario_edit
 from tests.gridcity import box, point
 from tests.gridstore import raise_version, save_site
 from tests.layers.scenario_town import (

@@ -9,9 +9,9 @@ import pytest
 
 from geo.errors import NotReady, RequestError
 from layers.network import fetch_versions
-from layers.replay import replay_run
 from layers.run import run_gaps
-from layers.run_result import GapRequest
+from layers.runs.replay import replay_run
+from layers.runs.result import GapRequest
 from layers.street_joins import change_join, list_joins
 from tests.gridcity import GridCity, point
 from tests.gridstore import save_grid, save_home, save_site

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-import layers.run_functions
-import layers.scenario_tables  # noqa: F401 - registers its tables
+import layers.runs.functions
+import layers.scenarios.tables  # noqa: F401 - registers its tables
 from layers.tables import metadata
 
 revision = "0001"

@@ -1,0 +1,1 @@
+"""Between a file and a table: rows cleaned, recognised, joined, spread and staged."""
