@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from geo.search.heap import pop, push
 from geo.units import Int32Array, IntArray, UInt32Array
 
 Whole = int | np.integer[Any]
@@ -39,44 +40,6 @@ def make_label(cost: Whole, facility: Whole) -> np.int64:
         Milliseconds and facility row.
     """
     return (np.int64(cost) << 32) | np.int64(facility)
-
-
-@njit(cache=True, nogil=True)
-def _push(heap_key: IntArray, heap_node: Int32Array, size: int, key: np.int64, node: int) -> int:
-    at = size
-    while at > 0:
-        above = (at - 1) >> 1
-        if heap_key[above] <= key:
-            break
-        heap_key[at] = heap_key[above]
-        heap_node[at] = heap_node[above]
-        at = above
-    heap_key[at] = key
-    heap_node[at] = node
-    return size + 1
-
-
-@njit(cache=True, nogil=True)
-def _pop(heap_key: IntArray, heap_node: Int32Array, size: int) -> int:
-    """Drop the smallest entry; the caller has read it from place 0."""
-    size -= 1
-    key = heap_key[size]
-    node = heap_node[size]
-    at = 0
-    while True:
-        below = 2 * at + 1
-        if below >= size:
-            break
-        if below + 1 < size and heap_key[below + 1] < heap_key[below]:
-            below += 1
-        if heap_key[below] >= key:
-            break
-        heap_key[at] = heap_key[below]
-        heap_node[at] = heap_node[below]
-        at = below
-    heap_key[at] = key
-    heap_node[at] = node
-    return size
 
 
 @njit(cache=True, nogil=True)
@@ -112,8 +75,20 @@ def pick_cost(along_mm: Whole, cost_ab: Whole, cost_ba: Whole) -> Whole:
 
 
 @njit(cache=True, nogil=True)
-def _lower(label: IntArray, touched: Int32Array, count: int, node: int, key: np.int64) -> int:
-    """Set a label and return how many nodes are touched now."""
+def lower(label: IntArray, touched: Int32Array, count: int, node: int, key: np.int64) -> int:
+    """Set a label and return how many nodes are touched now.
+
+    Parameters
+    ----------
+    label
+        Labels, shape (nodes,).
+    touched
+        Nodes whose label is not NONE, with room for one more.
+    count
+        How many there are.
+    node, key
+        Whose label is set, and to what.
+    """
     if label[node] == NONE:
         touched[count] = node
         count += 1
@@ -170,12 +145,12 @@ def search_in_order(
         key = make_label(seed_ms[s], seed_facility[s])
         node = seed_node[s]
         if key < label[node]:
-            count = _lower(label, touched, count, node, key)
-            size = _push(heap_key, heap_node, size, key, node)
+            count = lower(label, touched, count, node, key)
+            size = push(heap_key, heap_node, size, key, node)
     while size > 0:
         key = heap_key[0]
         node = heap_node[0]
-        size = _pop(heap_key, heap_node, size)
+        size = pop(heap_key, heap_node, size)
         if key != label[node]:
             continue
         cost = key >> 32
@@ -187,8 +162,8 @@ def search_in_order(
             better = make_label(reached, facility)
             neighbour = arc_node[arc]
             if better < label[neighbour]:
-                count = _lower(label, touched, count, neighbour, better)
-                size = _push(heap_key, heap_node, size, better, neighbour)
+                count = lower(label, touched, count, neighbour, better)
+                size = push(heap_key, heap_node, size, better, neighbour)
     return count
 
 
@@ -227,8 +202,8 @@ def _pass_gates(
         better = key + (np.int64(gate_ms[g]) << 32)
         node = gate_to[g]
         if better < min(label[node], own[node]):
-            count = _lower(own, touched, count, node, better)
-            size = _push(heap_key, heap_node, size, better, node)
+            count = lower(own, touched, count, node, better)
+            size = push(heap_key, heap_node, size, better, node)
     return count, size
 
 
@@ -287,7 +262,7 @@ def search_compound(
         while size > 0:
             key = heap_key[0]
             node = heap_node[0]
-            size = _pop(heap_key, heap_node, size)
+            size = pop(heap_key, heap_node, size)
             if key > worst:
                 break
             if key != own[node]:
@@ -304,8 +279,8 @@ def search_compound(
                 better = make_label(reached, facility)
                 neighbour = arc_node[arc]
                 if reached <= bound_ms and better < min(label[neighbour], own[neighbour]):
-                    count = _lower(own, touched, count, neighbour, better)
-                    size = _push(heap_key, heap_node, size, better, neighbour)
+                    count = lower(own, touched, count, neighbour, better)
+                    size = push(heap_key, heap_node, size, better, neighbour)
 
 
 @njit(cache=True, nogil=True)
