@@ -67,13 +67,16 @@ def bench(
         if prepare:
             return
         groups = [[name for name in group if not names or name in names] for group in GROUPS]
-        found = [line for size in wanted for group in groups if group for line in measure(group, size, turns, budget)]
+        found, stopped = measure_all([(group, size) for size in wanted for group in groups if group], turns, budget)
     finally:
         close_server()
     measured = [line for line in found if "ours_s" in line]
     if as_json:
         click.echo(json.dumps(measured, indent=1))
     print_table(found, err=as_json)
+    if stopped:
+        click.echo("bench: stopped; what was measured until then stands above", err=True)
+        sys.exit(130)
     sys.exit(1 if any(line["mismatches"] for line in measured) or any("failed" in line for line in found) else 0)
 
 
@@ -103,8 +106,19 @@ def fill(sizes: list[str]) -> None:
         click.echo("bench: the databases could not be filled (see above); what needs them is left out", err=True)
 
 
-def measure(names: list[str], size: str, turns: int, budget_s: float) -> list[dict[str, Any]]:
-    """Return the results of some names and one size, made in a process of its own."""
+def measure_all(wanted: list[tuple[list[str], str]], turns: int, budget_s: float) -> tuple[list[dict[str, Any]], bool]:
+    """Return the results of groups of names and sizes, and whether somebody pressed Ctrl-C; what was measured stays."""
+    found: list[dict[str, Any]] = []
+    for names, size in wanted:
+        lines, stopped = measure(names, size, turns, budget_s)
+        found += lines
+        if stopped:
+            return found, True
+    return found, False
+
+
+def measure(names: list[str], size: str, turns: int, budget_s: float) -> tuple[list[dict[str, Any]], bool]:
+    """Return the results of some names and one size, made in a process of its own, and whether it was stopped."""
     with tempfile.TemporaryDirectory(prefix="onemap-bench-") as folder:
         out = Path(folder) / "lines"
         command = [
@@ -118,19 +132,21 @@ def measure(names: list[str], size: str, turns: int, budget_s: float) -> list[di
             str(out),
         ]
         began = time.monotonic()
-        fault = ""
+        fault, stopped = "", False
         try:
             # peers print what they like: standard output is for the result alone
             done = subprocess.run(command, stdout=subprocess.DEVNULL, timeout=PATIENCE_S, check=False)
         except subprocess.TimeoutExpired:
             fault = f"stopped after {PATIENCE_S} s"
+        except KeyboardInterrupt:
+            fault, stopped = "stopped by Ctrl-C", True
         else:
             fault = f"the process ended with {done.returncode}" if done.returncode else ""
         lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] if out.exists() else []
         if fault:
             seconds = time.monotonic() - began
             lines.append({"name": names[-1], "size": size, "peer": "?", "failed": f"{fault} ({seconds:.0f} s)"})
-        return lines
+        return lines, stopped
 
 
 if __name__ == "__main__":

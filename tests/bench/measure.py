@@ -68,6 +68,8 @@ class Pair:
         Done before every turn of ours, not timed.
     after
         Done when all is measured or something failed.
+    held
+        Asked after the first turn of ours: the bytes that our compiled arrays take, by what they are counted.
     """
 
     ours: Callable[[int], Any]
@@ -81,6 +83,7 @@ class Pair:
     turns: int | None = None
     before: Callable[[int], None] | None = None
     after: Callable[[], None] | None = None
+    held: Callable[[], dict[str, float]] | None = None
 
     def prepare(self, turn: int) -> None:
         """Do what is not timed before our turn."""
@@ -117,6 +120,8 @@ class Measure:
         What memory alone takes for the same work.
     timed
         What was timed, in words.
+    held
+        Bytes of our compiled arrays, by what they are counted: a node, a building.
     """
 
     name: str
@@ -135,6 +140,7 @@ class Measure:
     peer_mb: float | None = None
     floor_s: float | None = None
     timed: str = ""
+    held: dict[str, float] | None = None
 
 
 @dataclass
@@ -203,6 +209,7 @@ def _measure(case: Case, pair: Pair, turns: int, budget_s: float) -> Measure:
         answer = pair.ours(0)
     peer_first, peer_answer, peer_mb = _ask_peer(pair)
     agreement = pair.check(answer, peer_answer)
+    held = None if pair.held is None else pair.held()
     del answer, peer_answer
     began = time.perf_counter()
     ours: list[float] = []
@@ -234,6 +241,7 @@ def _measure(case: Case, pair: Pair, turns: int, budget_s: float) -> Measure:
         peer_mb=peer_mb,
         floor_s=floor,
         timed=pair.timed,
+        held=held,
     )
 
 

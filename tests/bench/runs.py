@@ -95,6 +95,20 @@ class Runner:
             query = text(f"SELECT count(*) FROM {SCHEMA}.building WHERE valid_to IS NULL")  # noqa: S608
             return int(connection.execute(query).scalar_one())
 
+    def measure_held(self) -> dict[str, float]:
+        """Return the bytes a run keeps compiled: of the network by node, of buildings and their links by building."""
+        cache = self.settings.cache_dir
+        sizes = {
+            kind: sum(path.stat().st_size for path in (cache / kind).rglob("*.npy"))
+            for kind in ("network", "buildings", "links")
+        }
+        with self.store.engine.connect() as connection:
+            nodes = load_study(connection, self.settings).streetscape.network.node_count
+        return {
+            "node": sizes["network"] / nodes,
+            "building": (sizes["buildings"] + sizes["links"]) / self.count_buildings(),
+        }
+
     def compare(self) -> Agreement:
         """Return how a run's figures compare with SciPy's on the same links."""
         with self.store.engine.connect() as connection:
@@ -151,6 +165,7 @@ def against_budget(ground: Ground) -> Pair:
         before=lambda _turn: runner.forget(),
         clock=time.process_time,
         turns=3,
+        held=runner.measure_held,
     )
 
 

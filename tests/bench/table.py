@@ -13,6 +13,8 @@ COLUMNS = (
     ("goal", 7, ">"), ("", 2, "<"), ("wrong", 6, ">"), ("of", 11, ">"), ("peer wrong", 11, ">"), ("MB", 8, ">"),
     ("peer MB", 8, ">"), ("/floor", 7, ">"),
 )  # fmt: skip
+HELD_GOALS = {"node": 250, "building": 100}
+"""Bytes that compiled arrays may take."""
 
 
 def print_table(found: list[dict[str, Any]], *, err: bool) -> None:
@@ -32,6 +34,10 @@ def format_table(found: list[dict[str, Any]]) -> list[str]:
     ]
     timed = {f"{one['name']} / {one['peer']}": f"{one['timed']} ({one['rule']})" for one in measured}
     lines += [f"  {key}: {text}" for key, text in timed.items()]
+    for one in measured:
+        if one.get("held"):
+            sizes = (f"{count:.0f} bytes a {what} (goal {HELD_GOALS[what]})" for what, count in one["held"].items())
+            lines.append(f"  compiled arrays, {one['name']} {one['size']}: {', '.join(sizes)}")
     for one in found:
         reason = one.get("skipped") or one.get("failed")
         if reason:

@@ -6,7 +6,8 @@ import json
 import re
 import tomllib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +26,6 @@ from tests.bench.oracle import find_reach_slowly
 from tests.bench.peers import count_wrong, find_truth
 from tests.bench.table import format_table
 from tests.bench.worker import run_cases
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -185,19 +183,43 @@ def test_the_command_prints_json_alone_on_standard_output(monkeypatch: pytest.Mo
     line = vars(measure(make_case(), turns=1, budget_s=1))
     monkeypatch.setenv("ONEMAP_HOME", str(tmp_path))
     monkeypatch.setattr(program, "fill", lambda _sizes: None)
-    monkeypatch.setattr(program, "measure", lambda *_: [dict(line), {**line, "skipped": "no"}])
+    monkeypatch.setattr(program, "measure", lambda *_: ([dict(line), {**line, "skipped": "no"}], False))
     done = CliRunner().invoke(program.bench, ["--json", "--size", "S", "nearest"])
     assert done.exit_code == 0, done.output
     (first, *_) = json.loads(done.stdout)
     assert first["peer"] == "nobody"
-    monkeypatch.setattr(program, "measure", lambda *_: [{**line, "mismatches": 2}])
+    monkeypatch.setattr(program, "measure", lambda *_: ([{**line, "mismatches": 2}], False))
     assert CliRunner().invoke(program.bench, ["--size", "S", "nearest"]).exit_code == 1
 
 
 def test_a_group_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "false")
-    (line,) = program.measure(["nearest"], "grid", 1, 1.0)
+    (line,), stopped = program.measure(["nearest"], "grid", 1, 1.0)
     assert "the process ended with 1" in line["failed"]
+    assert not stopped
+
+
+def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def interrupt(command: list[str], **_: Any) -> None:
+        asked.append(command[-4])
+        Path(command[-1]).write_text(json.dumps(vars(measure(make_case(), turns=1, budget_s=1))), encoding="utf-8")
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("ONEMAP_HOME", str(tmp_path))
+    monkeypatch.setattr(program, "fill", lambda _sizes: None)
+    monkeypatch.setattr("subprocess.run", interrupt)
+    done = CliRunner().invoke(program.bench, ["--json", "--size", "S", "--size", "M", "nearest"])
+    assert done.exit_code == 130, done.output
+    assert [line["peer"] for line in json.loads(done.stdout)] == ["nobody"]
+    assert "stopped by Ctrl-C" in done.stderr
+    assert asked == ["S"]
+
+
+def test_bytes_held_are_told_beside_their_goals() -> None:
+    line = vars(measure(make_case(held=lambda: {"node": 191.4, "building": 99.6}), turns=1, budget_s=1))
+    assert "191 bytes a node (goal 250), 100 bytes a building (goal 100)" in "\n".join(format_table([line]))
 
 
 def test_the_peers_are_locked_beside_what_the_tests_need() -> None:
