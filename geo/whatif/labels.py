@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.search.labels import FACILITY_BITS, NONE
+from geo.search.labels import FACILITY_BITS, NONE, search_compound, wipe
 from geo.units import NO_COST, Int32Array, IntArray, UInt32Array
 from geo.whatif import repair, repair_rows
 from geo.whatif.patch_index import is_among, spread_ranges
@@ -15,6 +15,9 @@ from geo.whatif.patch_index import is_among, spread_ranges
 if TYPE_CHECKING:
     from geo.link import Entrances
     from geo.whatif.patch_work import Arcs, Patchwork
+
+
+_NO_NODES = np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ class RepairDesk:
         """Fill `own` with the labels that count for one compound; its nodes stand in `touched`."""
         gate_from, gate_to, gate_ms = work.gates_of(zone)
         return int(
-            repair.search_own(
+            search_compound(
                 work["first"],
                 work["last"],
                 work["arc_node"],
@@ -206,6 +209,8 @@ class RepairDesk:
                 gate_to,
                 gate_ms,
                 bound_ms,
+                _NO_NODES,
+                _NO_NODES,
                 label,
                 self.own,
                 self.touched,
@@ -225,4 +230,4 @@ class RepairDesk:
 
     def wipe(self, count: int) -> None:
         """Forget the labels of the last compound."""
-        repair.empty(self.own, self.touched, count)
+        wipe(self.own, self.touched, count)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from geo.search.heap import pop, push
 from geo.search.labels import NONE, Whole, part_ms, pick_cost
 from geo.units import Int32Array, IntArray, UInt32Array
 
@@ -25,44 +26,6 @@ MarkArray = npt.NDArray[np.uint8]
 _NO_COST = np.int64(0xFFFFFFFF)
 _LONGEST_MS = np.int64(2**31 - 1)
 """Longer than any bound; costs beyond it would not fit beside a facility in a label."""
-
-
-@njit(cache=True, nogil=True)
-def _push(heap_key: IntArray, heap_node: Int32Array, size: int, key: np.int64, node: int) -> int:
-    at = size
-    while at > 0:
-        above = (at - 1) >> 1
-        if heap_key[above] <= key:
-            break
-        heap_key[at] = heap_key[above]
-        heap_node[at] = heap_node[above]
-        at = above
-    heap_key[at] = key
-    heap_node[at] = node
-    return size + 1
-
-
-@njit(cache=True, nogil=True)
-def _pop(heap_key: IntArray, heap_node: Int32Array, size: int) -> int:
-    """Drop the smallest entry; the caller has read it from place 0."""
-    size -= 1
-    key = heap_key[size]
-    node = heap_node[size]
-    at = 0
-    while True:
-        below = 2 * at + 1
-        if below >= size:
-            break
-        if below + 1 < size and heap_key[below + 1] < heap_key[below]:
-            below += 1
-        if heap_key[below] >= key:
-            break
-        heap_key[at] = heap_key[below]
-        heap_node[at] = heap_node[below]
-        at = below
-    heap_key[at] = key
-    heap_node[at] = node
-    return size
 
 
 @njit(cache=True, nogil=True)
@@ -147,7 +110,7 @@ def _refill(
                 best = min(best, _extend(label[pull_node[arc]], pull_ms[arc], bound_ms))
         if best != NONE:
             label[node] = best
-            size = _push(heap_key, heap_node, size, best, node)
+            size = push(heap_key, heap_node, size, best, node)
     return size
 
 
@@ -222,18 +185,18 @@ def repair_public(
         if seed_key[i] < label[node] and (seed_key[i] >> 32) <= bound_ms:
             count = _note(label, mark, touched, old, count, node)
             label[node] = seed_key[i]
-            size = _push(heap_key, heap_node, size, seed_key[i], node)
+            size = push(heap_key, heap_node, size, seed_key[i], node)
     for i in range(new_from.shape[0]):
         key = _extend(label[new_from[i]], new_ms[i], bound_ms)
         node = new_to[i]
         if key < label[node]:
             count = _note(label, mark, touched, old, count, node)
             label[node] = key
-            size = _push(heap_key, heap_node, size, key, node)
+            size = push(heap_key, heap_node, size, key, node)
     while size > 0:
         key = heap_key[0]
         node = heap_node[0]
-        size = _pop(heap_key, heap_node, size)
+        size = pop(heap_key, heap_node, size)
         if key != label[node]:
             continue
         for arc in range(first[node], last[node]):
@@ -242,7 +205,7 @@ def repair_public(
             if better < label[neighbour]:
                 count = _note(label, mark, touched, old, count, neighbour)
                 label[neighbour] = better
-                size = _push(heap_key, heap_node, size, better, neighbour)
+                size = push(heap_key, heap_node, size, better, neighbour)
     for i in range(count):
         mark[touched[i]] = 0
     return count
@@ -268,93 +231,6 @@ def keep_changed(label: IntArray, touched: Int32Array, old: IntArray, count: int
             old[kept] = old[i]
             kept += 1
     return kept
-
-
-@njit(cache=True, nogil=True)
-def search_own(
-    first: Int32Array,
-    last: Int32Array,
-    arc_node: Int32Array,
-    arc_ms: UInt32Array,
-    gate_from: Int32Array,
-    gate_to: Int32Array,
-    gate_ms: UInt32Array,
-    bound_ms: int,
-    label: IntArray,
-    own: IntArray,
-    touched: Int32Array,
-    heap_key: IntArray,
-    heap_node: Int32Array,
-) -> int:
-    """Fill the labels that count for the homes of one compound alone, see :func:`geo.search.labels.search_compound`.
-
-    Parameters
-    ----------
-    first, last, arc_node, arc_ms, bound_ms, heap_key, heap_node
-        As in :func:`repair_public`.
-    gate_from, gate_to, gate_ms
-        The compound's own residents' gates.
-    label
-        Public labels; not changed.
-    own
-        NONE everywhere on entry, shape (nodes,).
-    touched
-        The answer: nodes whose `own` label was set, shape (nodes,).
-
-    Returns
-    -------
-    int
-        How many entries of `touched` are filled.
-    """
-    count = 0
-    while True:
-        size = 0
-        for g in range(gate_from.shape[0]):
-            key = _extend(min(label[gate_from[g]], own[gate_from[g]]), gate_ms[g], bound_ms)
-            node = gate_to[g]
-            if key < min(label[node], own[node]):
-                count = _lower(own, touched, count, node, key)
-                size = _push(heap_key, heap_node, size, key, node)
-        if size == 0:
-            return count
-        while size > 0:
-            key = heap_key[0]
-            node = heap_node[0]
-            size = _pop(heap_key, heap_node, size)
-            if key != own[node]:
-                continue
-            for arc in range(first[node], last[node]):
-                better = _extend(key, arc_ms[arc], bound_ms)
-                neighbour = arc_node[arc]
-                if better < min(label[neighbour], own[neighbour]):
-                    count = _lower(own, touched, count, neighbour, better)
-                    size = _push(heap_key, heap_node, size, better, neighbour)
-
-
-@njit(cache=True, nogil=True)
-def _lower(own: IntArray, touched: Int32Array, count: int, node: int, key: np.int64) -> int:
-    if own[node] == NONE:
-        touched[count] = node
-        count += 1
-    own[node] = key
-    return count
-
-
-@njit(cache=True, nogil=True)
-def empty(label: IntArray, touched: Int32Array, count: int) -> None:
-    """Set the labels of the first `count` touched nodes to NONE again.
-
-    Parameters
-    ----------
-    label
-        Labels, shape (nodes,).
-    touched
-        Nodes whose label was set.
-    count
-        How many there are.
-    """
-    for i in range(count):
-        label[touched[i]] = NONE
 
 
 @njit(cache=True, nogil=True)
