@@ -2,17 +2,15 @@ import type { JSX } from 'preact';
 
 import { apiUrl, type Params } from '../api/client';
 import { areasPath, buildingsPath } from '../api/endpoints';
-import { formatTime } from '../format';
-import { groupTitle, isAgeGroup, levelTitle, profileNameOf, t } from '../i18n';
+import { groupTitle, isAgeGroup, levelTitle, t } from '../i18n';
 import { areaName } from '../map/bind';
 import { change } from '../state/actions';
-import { BUILDING_LEVEL, column, lang, levelName, levels, profileCode, run, runs, runValue, screen, typeCode } from '../state/store';
-import { valueOf } from '../state/resource';
+import { BUILDING_LEVEL, column, levelName, levels, profileCode, runValue, screen, typeCode } from '../state/store';
 import { Icon } from '../ui/icon';
-import { EmptyState, Fault, Segmented, Select, Skeleton } from '../ui/parts';
+import { Segmented } from '../ui/parts';
 import { Ranking } from './ranking';
+import { RunControls, WithRun } from './run-controls';
 import { Totals } from './totals';
-import { TypePicker } from './type-picker';
 
 const FORMATS = ['csv', 'xlsx', 'geojson'] as const;
 
@@ -25,16 +23,6 @@ export function ExportLinks({ path, params, title }: { path: string; params: Par
       ))}
     </p>
   );
-}
-
-export function RunSelect(): JSX.Element | null {
-  const list = valueOf(runs.remote.value) ?? [];
-  if (list.length < 2) return null;
-  const options = list.map((row, index) => ({
-    value: index === 0 ? 'latest' : String(row.id),
-    label: `${row.name ?? row.id} · ${formatTime(row.created_at, lang.value)}${index === 0 ? ` (${t('gap.runLatest')})` : ''}`,
-  }));
-  return <Select label={t('gap.run')} options={options} value={screen.value.run} onChange={(value) => change({ run: value })} />;
 }
 
 function WhoSwitch(): JSX.Element | null {
@@ -85,30 +73,24 @@ function Exports(): JSX.Element | null {
 
 /** Choose run, type, people and level; read the totals; walk down the ranking. */
 export function GapPanel(): JSX.Element {
-  const remote = run.remote.value;
-  if (remote.state === 'error') {
-    if (remote.error.isNotReady) return <EmptyState title={t('empty.noRun')} command="onemap gaps run" />;
-    return <Fault error={remote.error} onRetry={run.retry} />;
-  }
-  const detail = runValue.value;
-  if (!detail) return <Skeleton lines={9} />;
-  const profiles = detail.profiles.map((code) => ({ value: code, label: profileNameOf(code) }));
   return (
-    <div class="gap-panel">
-      <div class="controls">
-        <RunSelect />
-        <TypePicker />
-        {profiles.length > 1 && <Segmented label={t('gap.profile')} options={profiles} value={profileCode.value} onChange={(profile) => change({ profile })} />}
-        <WhoSwitch />
-      </div>
-      <Totals />
-      <div class="ranking-head">
-        <h2>{t('rank.title')}</h2>
-        <LevelTabs />
-        <AreaChip />
-      </div>
-      <Ranking />
-      <Exports />
-    </div>
+    <WithRun>
+      {(detail) => (
+        <div class="gap-panel">
+          <div class="controls">
+            <RunControls detail={detail} />
+            <WhoSwitch />
+          </div>
+          <Totals />
+          <div class="ranking-head">
+            <h2>{t('rank.title')}</h2>
+            <LevelTabs />
+            <AreaChip />
+          </div>
+          <Ranking />
+          <Exports />
+        </div>
+      )}
+    </WithRun>
   );
 }

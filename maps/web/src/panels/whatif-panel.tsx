@@ -1,18 +1,17 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 
-import { profileNameOf, t, tOr, typeNameOf } from '../i18n';
+import { t, tOr, typeNameOf } from '../i18n';
 import { plannerMap } from '../map/bind';
-import { change } from '../state/actions';
-import { isNarrow, profileCode, run, runValue, sheet, typeByCode, typeCode } from '../state/store';
+import { isNarrow, sheet, typeByCode, typeCode } from '../state/store';
 import {
   capacity, chosenId, clear, close, drop, edits, fault, forget, history, isBusy, isPlacing, known, markers, opened, place, save, stepBack, stepForward,
 } from '../state/whatif';
 import { Icon } from '../ui/icon';
-import { EmptyState, Fault, IconButton, Segmented, Skeleton } from '../ui/parts';
+import { Fault, IconButton } from '../ui/parts';
 import { shift, type Marker } from '../whatif/edits';
-import { RunSelect } from './gap-panel';
-import { CategoryBadge, TypePicker } from './type-picker';
+import { RunControls, WithRun } from './run-controls';
+import { CategoryBadge } from './type-picker';
 import { WhatIfResult } from './whatif-result';
 import { SavedScenarios } from './whatif-saved';
 
@@ -124,14 +123,6 @@ function Bar(): JSX.Element {
 
 /** Place, move and close facilities on the map, and read at once who gains and who loses. */
 export function WhatIfPanel(): JSX.Element {
-  const remote = run.remote.value;
-  if (remote.state === 'error') {
-    if (remote.error.isNotReady) return <EmptyState title={t('empty.noRun')} command="onemap gaps run" />;
-    return <Fault error={remote.error} onRetry={run.retry} />;
-  }
-  const detail = runValue.value;
-  if (!detail) return <Skeleton lines={9} />;
-  const profiles = detail.profiles.map((code) => ({ value: code, label: profileNameOf(code) }));
   const answer = (
     <>
       {fault.value !== null && <Fault error={fault.value} />}
@@ -139,18 +130,20 @@ export function WhatIfPanel(): JSX.Element {
     </>
   );
   return (
-    <div class="whatif">
-      {isNarrow.value && answer}
-      <div class="controls">
-        <RunSelect />
-        <TypePicker />
-        {profiles.length > 1 && <Segmented label={t('gap.profile')} options={profiles} value={profileCode.value} onChange={(profile) => change({ profile })} />}
-        <PlaceTools />
-        <Sites />
-        <Bar />
-      </div>
-      {!isNarrow.value && answer}
-      <SavedScenarios />
-    </div>
+    <WithRun>
+      {(detail) => (
+        <div class="whatif">
+          {isNarrow.value && answer}
+          <div class="controls">
+            <RunControls detail={detail} />
+            <PlaceTools />
+            <Sites />
+            <Bar />
+          </div>
+          {!isNarrow.value && answer}
+          <SavedScenarios />
+        </div>
+      )}
+    </WithRun>
   );
 }
