@@ -63,6 +63,22 @@ HOUSEHOLD_COLUMNS = ("households", "dual_earner_households")
 COUNT_COLUMNS = ("people", *BAND_COLUMNS, *OF_WHICH_COLUMNS, *HOUSEHOLD_COLUMNS)
 
 
+def owned_by(name: str, key: str, *, primary_key: bool = False, index: bool = False) -> Column[int]:
+    """Return a column that names the row this one belongs to: deleted with it, never without it.
+
+    Parameters
+    ----------
+    name
+        Name of the column.
+    key
+        What it points to, as ``table.column``.
+    primary_key, index
+        As of ``Column``.
+    """
+    link = ForeignKey(key, ondelete="CASCADE")
+    return Column(name, BigInteger, link, primary_key=primary_key, nullable=False, index=index)
+
+
 def _geometry(kind: str = "GEOMETRY", *, nullable: bool = False) -> Column[object]:
     return Column("geom", Geometry(kind, srid=SRID, spatial_index=False), nullable=nullable)
 
@@ -132,7 +148,7 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("load_id", BigInteger, ForeignKey("load.id", ondelete="CASCADE"), nullable=False, index=True),
+    owned_by("load_id", "load.id", index=True),
     Column("layer", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("line", BigInteger, nullable=False),
@@ -146,7 +162,7 @@ repair = Table(
     "repair",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("load_id", BigInteger, ForeignKey("load.id", ondelete="CASCADE"), nullable=False, index=True),
+    owned_by("load_id", "load.id", index=True),
     Column("layer", Text, nullable=False),
     Column("line", BigInteger, nullable=False),
     Column("source_id", Text),
@@ -276,7 +292,7 @@ street = _layer_table(
 resident_group = Table(
     "resident_group",
     metadata,
-    Column("building_id", BigInteger, ForeignKey("building.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("building_id", "building.id", primary_key=True),
     *_counts(),
     # how the counts came onto the building: given, dwellings, floor_area, footprint, equal, nearest
     Column("method", Text, nullable=False),
@@ -302,7 +318,7 @@ elevation = _layer_table(
 elevation_part = Table(
     "elevation_part",
     metadata,
-    Column("elevation_id", BigInteger, ForeignKey("elevation.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("elevation_id", "elevation.id", primary_key=True),
     # row and column of the grid at which the part begins
     Column("top", Integer, primary_key=True),
     Column("left", Integer, primary_key=True),
@@ -365,7 +381,7 @@ run = Table(
 run_column = Table(
     "run_column",
     metadata,
-    Column("run_id", BigInteger, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("run_id", "run.id", primary_key=True),
     # 1-based
     Column("position", SmallInteger, primary_key=True),
     Column("type", Text, nullable=False),
@@ -385,7 +401,7 @@ run_area = Table(
     "run_area",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("result_id", BigInteger, ForeignKey("run_result.id", ondelete="CASCADE"), nullable=False),
+    owned_by("result_id", "run_result.id"),
     # null code = buildings of the parent level that lie in none of its children
     Column("area_code", Text),
     Column("parent_code", Text),

@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
-    ForeignKey,
     Identity,
     Integer,
     LargeBinary,
@@ -20,7 +19,7 @@ from sqlalchemy import (
     func,
 )
 
-from layers.tables import metadata
+from layers.tables import metadata, owned_by
 
 run_result = Table(
     "run_result",
@@ -34,7 +33,7 @@ run_result = Table(
 run_area_code = Table(
     "run_area_code",
     metadata,
-    Column("result_id", BigInteger, ForeignKey("run_result.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("result_id", "run_result.id", primary_key=True),
     # what run_home.area counts: the areas as they were when the result was made
     Column("number", Integer, primary_key=True),
     Column("code", Text, nullable=False),
@@ -45,7 +44,7 @@ run_area_code = Table(
 run_home = Table(
     "run_home",
     metadata,
-    Column("result_id", BigInteger, ForeignKey("run_result.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("result_id", "run_result.id", primary_key=True),
     Column("slice", Integer, primary_key=True),
     # number of the deepest area holding the building
     Column("area", LargeBinary, nullable=False),
@@ -54,7 +53,7 @@ run_home = Table(
 run_people = Table(
     "run_people",
     metadata,
-    Column("result_id", BigInteger, ForeignKey("run_result.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("result_id", "run_result.id", primary_key=True),
     Column("demand_group", Text, primary_key=True),
     Column("slice", Integer, primary_key=True),
     # people of the demand group living here
@@ -64,7 +63,7 @@ run_people = Table(
 run_reach = Table(
     "run_reach",
     metadata,
-    Column("result_id", BigInteger, ForeignKey("run_result.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("result_id", "run_result.id", primary_key=True),
     Column("position", SmallInteger, primary_key=True),
     Column("slice", Integer, primary_key=True),
     Column("reach_ms", LargeBinary, nullable=False),
@@ -76,7 +75,7 @@ run_reach = Table(
 run_facility = Table(
     "run_facility",
     metadata,
-    Column("result_id", BigInteger, ForeignKey("run_result.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("result_id", "run_result.id", primary_key=True),
     Column("position", SmallInteger, primary_key=True),
     Column("facility_id", BigInteger, primary_key=True),
     # those nearest to it within the limit

@@ -14,7 +14,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
-    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -25,14 +24,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from layers.tables import SRID, metadata
+from layers.tables import SRID, metadata, owned_by
 
 scenario = Table(
     "scenario",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("name", Text),
-    Column("run_id", BigInteger, ForeignKey("run.id", ondelete="CASCADE"), nullable=False, index=True),
+    owned_by("run_id", "run.id", index=True),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     # raised by every change, so that two who edit at once do not undo each other
@@ -53,7 +52,7 @@ scenario = Table(
 scenario_edit = Table(
     "scenario_edit",
     metadata,
-    Column("scenario_id", BigInteger, ForeignKey("scenario.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("scenario_id", "scenario.id", primary_key=True),
     # 1-based, over all batches in effect
     Column("number", Integer, primary_key=True),
     Column("op", Text, nullable=False),
@@ -65,7 +64,7 @@ scenario_edit = Table(
 scenario_change = Table(
     "scenario_change",
     metadata,
-    Column("scenario_id", BigInteger, ForeignKey("scenario.id", ondelete="CASCADE"), primary_key=True),
+    owned_by("scenario_id", "scenario.id", primary_key=True),
     Column("position", Integer, primary_key=True),
     # one element a changed building, ascending ids
     Column("building_id", ARRAY(BigInteger), nullable=False),
@@ -86,7 +85,7 @@ scenario_area = Table(
     "scenario_area",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("scenario_id", BigInteger, ForeignKey("scenario.id", ondelete="CASCADE"), nullable=False),
+    owned_by("scenario_id", "scenario.id"),
     Column("position", Integer, nullable=False),
     Column("demand_group", Text, nullable=False),
     # null code = buildings of the parent level that lie in none of its children
