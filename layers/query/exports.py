@@ -20,7 +20,7 @@ from layers.query.results import (
 from layers.query.runs import build_run_areas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from sqlalchemy import Connection, Select
@@ -28,46 +28,30 @@ if TYPE_CHECKING:
     from layers.export import Kind
 
 FETCH_ROWS = 5_000
-INTEGERS = frozenset(
-    {
-        "building_id",
-        "facility_id",
-        "people",
-        "limit_s",
-        "covered",
-        "gap",
-        "unknown",
-        "buildings_covered",
-        "people_covered",
-    }
+TEXTS = frozenset(
+    {"area_code", "parent_code", "level", "name", "type", "profile", "demand_group", "source_id", "facility_source_id"}
+    | {"status"}
 )
 NUMBERS = frozenset(
-    {
-        "lon",
-        "lat",
-        "reach_s",
-        "radius_m",
-        "share_covered",
-        "required",
-        "present",
-        "balance",
-        "accessibility",
-        "capacity",
-    }
+    {"lon", "lat", "reach_s", "radius_m", "share_covered", "required", "present", "balance", "accessibility"}
+    | {"capacity"}
 )
 
 
-def _columns(names: tuple[str, ...]) -> tuple[TableColumn, ...]:
+def lay_out(names: Iterable[str]) -> tuple[TableColumn, ...]:
+    """Return columns of tables by their names; a figure before and after an edit is of the kind of the figure."""
+
     def kind_of(name: str) -> Kind:
-        return "integer" if name in INTEGERS else "number" if name in NUMBERS else "text"
+        plain = name.removesuffix("_before").removesuffix("_after")
+        return "text" if plain in TEXTS else "number" if plain in NUMBERS else "integer"
 
     return tuple(TableColumn(name, kind_of(name)) for name in names)
 
 
 LAYOUTS = {
-    "buildings": Layout(_columns(BUILDING_COLUMNS), point=("lon", "lat")),
-    "areas": Layout(_columns(AREA_COLUMNS), has_geometry=True),
-    "facilities": Layout(_columns(FACILITY_COLUMNS), point=("lon", "lat")),
+    "buildings": Layout(lay_out(BUILDING_COLUMNS), point=("lon", "lat")),
+    "areas": Layout(lay_out(AREA_COLUMNS), has_geometry=True),
+    "facilities": Layout(lay_out(FACILITY_COLUMNS), point=("lon", "lat")),
 }
 
 

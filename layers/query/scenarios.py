@@ -23,9 +23,9 @@ from sqlalchemy import (
 from geo.area_sums import AREA_FIGURES
 from geo.errors import NotFound
 from layers import tables
-from layers.export import Layout, TableColumn, write_table
+from layers.export import Layout, write_table
 from layers.network import fetch_barrier_names, fetch_versions
-from layers.query.exports import stream_rows
+from layers.query.exports import lay_out, stream_rows
 from layers.query.features import geojson_of
 from layers.query.results import MS_PER_S, degrees
 from layers.scenarios.tables import scenario, scenario_area, scenario_change, scenario_edit
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery
-
-    from layers.export import Kind
 
 SCENARIO_HINT = "`onemap scenario list` shows the scenarios."
 
@@ -52,23 +50,9 @@ BUILDING_COLUMNS = (
     *("building_id", "source_id", "lon", "lat", "area_code", "people", "type", "profile", "limit_s"),
     *("status_before", "status_after", "reach_s_before", "reach_s_after", "facility_id_before", "facility_id_after"),
 )
-TEXTS = frozenset(
-    {"area_code", "parent_code", "level", "name", "type", "profile", "demand_group", "source_id"}
-    | {"status_before", "status_after"}
-)
-NUMBERS = frozenset({"lon", "lat", "reach_s_before", "reach_s_after"})
-
-
-def _columns(names: tuple[str, ...]) -> tuple[TableColumn, ...]:
-    def kind_of(name: str) -> Kind:
-        return "text" if name in TEXTS else "number" if name in NUMBERS else "integer"
-
-    return tuple(TableColumn(name, kind_of(name)) for name in names)
-
-
 LAYOUTS = {
-    "buildings": Layout(_columns(BUILDING_COLUMNS), point=("lon", "lat")),
-    "areas": Layout(_columns(AREA_COLUMNS), has_geometry=True),
+    "buildings": Layout(lay_out(BUILDING_COLUMNS), point=("lon", "lat")),
+    "areas": Layout(lay_out(AREA_COLUMNS), has_geometry=True),
 }
 """Tables of a scenario as files hold them."""
 
