@@ -11,6 +11,7 @@ from api import schemas
 from api.deps import Key, LevelQuery, Limit, ProfileQuery, ReadDep, RunPath, ServicesDep, TypeQuery
 from api.exports import FormatQuery, choose_format, stream_table
 from api.headers import ASK_AGAIN, is_known, not_modified
+from api.listing import AfterIdQuery, AfterQuery, cut_page, fetch_page, read_after
 from api.routes.jobs import describe_job
 from geo.errors import NotFound, RequestError
 from layers import tiles
@@ -52,21 +53,18 @@ router = APIRouter(tags=["gaps"])
 StatusQuery = Annotated[Literal["covered", "gap", "unknown"] | None, Query(description="Only buildings of this status")]
 AreaQuery = Annotated[str | None, Query(max_length=100, description="Only this area and the areas below it, by code")]
 GroupQuery = Annotated[str | None, Query(max_length=200, description="`all`, or the type's own demand group")]
-AfterQuery = Annotated[str | None, Query(max_length=60, description="`next` of the page before")]
-AfterRunQuery = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="`next` of the page before")]
 
 
 @router.get("/gaps/runs", response_model=schemas.RunList)
-async def list_runs(read: ReadDep, limit: Limit = 50, after: AfterRunQuery = None) -> dict[str, Any]:
+async def list_runs(read: ReadDep, limit: Limit = 50, after: AfterIdQuery = None) -> dict[str, Any]:
     """Return the stored runs, newest first."""
 
     def work(conn: Connection) -> dict[str, Any]:
-        rows = conn.execute(build_runs(after=after, limit=limit + 1)).all()
-        shown = rows[:limit]
+        shown, last = cut_page(conn.execute(build_runs(after=after, limit=limit + 1)).all(), limit)
         columns = _columns_of(conn, [row.id for row in shown])
         return {
             "runs": [_describe_run(row, columns.get(row.id, [])) for row in shown],
-            "next": shown[-1].id if len(rows) > limit else None,
+            "next": None if last is None else last.id,
         }
 
     return await read(work)
@@ -228,8 +226,7 @@ async def get_areas(  # noqa: PLR0913, PLR0917 - one argument a parameter of the
         statement = build(conn)
         if after is not None:
             statement = statement.where(run_area.c.id > read_after(after, parts=1)[0])
-        rows = [dict(row) for row in conn.execute(statement.limit(limit + 1)).mappings()]
-        return {"rows": rows[:limit], "next": str(rows[limit - 1]["id"]) if len(rows) > limit else None}
+        return fetch_page(conn, statement, limit=limit, keys=("id",))
 
     return await read(work)
 
@@ -305,12 +302,7 @@ async def _answer(listing: Listing, asked: Asked, read: Read) -> Any:
         if asked.after is not None:
             first, second = read_after(asked.after, parts=2)
             statement = listing.skip_to(statement, first, second)
-        rows = [dict(row) for row in conn.execute(statement.limit(asked.limit + 1)).mappings()]
-        last = rows[asked.limit - 1] if len(rows) > asked.limit else None
-        return {
-            "rows": rows[: asked.limit],
-            "next": None if last is None else ".".join(str(last[key]) for key in listing.keys),
-        }
+        return fetch_page(conn, statement, limit=asked.limit, keys=listing.keys)
 
     if asked.format_name == "json":
         return await read(work)
@@ -370,17 +362,3 @@ async def get_building(
         return card
 
     return await read(work)
-
-
-def read_after(text: str, *, parts: int) -> tuple[int, ...]:
-    """Return the key of a page from its text.
-
-    Raises
-    ------
-    RequestError
-        The text is none that ``next`` ever held.
-    """
-    pieces = text.split(".")
-    if len(pieces) != parts or not all(piece.isascii() and piece.isdigit() and len(piece) < 19 for piece in pieces):
-        raise RequestError(f"Reading after {text[:60]!r}: expected the `next` of a page before", parameter="after")
-    return tuple(int(piece) for piece in pieces)

@@ -14,8 +14,9 @@ from pydantic_core import to_json
 from api import schemas_scenarios as schemas
 from api.deps import Key, LevelQuery, Limit, ProfileQuery, ReadDep, ServicesDep, TileReadDep, TypeQuery
 from api.exports import FormatQuery, choose_format, stream_table
-from api.headers import ASK_AGAIN, is_known, not_modified
-from api.routes.runs import AfterQuery, AfterRunQuery, read_after
+from api.headers import is_known
+from api.listing import AfterIdQuery, AfterQuery, cut_page, fetch_page, read_after
+from api.routes.tiles import TILE_ANSWERS, answer_tile
 from geo.errors import NotFound
 from layers import tiles
 from layers.query.runs import fetch_columns, fetch_levels, find_column
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
 
     from layers.scenarios.result import ScenarioResult
-
-MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
 
 
 class ScenarioRoute(APIRoute):
@@ -128,15 +127,14 @@ async def new_scenario(
 
 
 @router.get("/scenarios", response_model=schemas.ScenarioList)
-async def list_scenarios(read: ReadDep, limit: Limit = 50, after: AfterRunQuery = None) -> dict[str, Any]:
+async def list_scenarios(read: ReadDep, limit: Limit = 50, after: AfterIdQuery = None) -> dict[str, Any]:
     """Return the stored scenarios, newest first."""
 
     def work(conn: Connection) -> dict[str, Any]:
-        rows = conn.execute(build_scenarios(after=after, limit=limit + 1)).all()
-        shown = rows[:limit]
+        shown, last = cut_page(conn.execute(build_scenarios(after=after, limit=limit + 1)).all(), limit)
         return {
             "scenarios": [describe_scenario(conn, row) for row in shown],
-            "next": shown[-1].id if len(rows) > limit else None,
+            "next": None if last is None else last.id,
         }
 
     return await read(work)
@@ -246,8 +244,7 @@ async def get_areas(  # noqa: PLR0913, PLR0917 - one argument a parameter of the
         statement = build(conn)
         if after is not None:
             statement = statement.where(scenario_area.c.id > read_after(after, parts=1)[0])
-        rows = [dict(row) for row in conn.execute(statement.limit(limit + 1)).mappings()]
-        return {"rows": rows[:limit], "next": str(rows[limit - 1]["id"]) if len(rows) > limit else None}
+        return fetch_page(conn, statement, limit=limit, keys=("id",))
 
     return await read(work)
 
@@ -280,12 +277,7 @@ async def get_buildings(  # noqa: PLR0913, PLR0917 - one argument a parameter of
         if after is not None:
             building_id, position = read_after(after, parts=2)
             statement = after_change(statement, building_id, position)
-        rows = [dict(row) for row in conn.execute(statement.limit(limit + 1)).mappings()]
-        last = rows[limit - 1] if len(rows) > limit else None
-        return {
-            "rows": rows[:limit],
-            "next": None if last is None else f"{last['building_id']}.{last['position']}",
-        }
+        return fetch_page(conn, statement, limit=limit, keys=("building_id", "position"))
 
     return await read(work)
 
@@ -316,7 +308,7 @@ def _check(
 @router.get(
     "/scenarios/{scenario_id}/tiles/{z}/{x}/{y}.mvt",
     response_class=Response,
-    responses={200: {"content": {MEDIA_TYPE: {}}}, 204: {"description": "Nothing is there"}},
+    responses=TILE_ANSWERS,
 )
 async def get_tile(  # noqa: PLR0913, PLR0917 - one argument a parameter of the address
     request: Request,
@@ -332,7 +324,7 @@ async def get_tile(  # noqa: PLR0913, PLR0917 - one argument a parameter of the 
     """Return one tile: layer `scenario` the changed buildings of a type, layer `scenario_edits` the edits."""
     address = tiles.TileAddress(z, x, y)
 
-    def work(conn: Connection) -> tuple[str, bytes | None]:
+    def work(conn: Connection) -> tuple[str, tiles.Tile | None]:
         row = fetch_scenario(conn, scenario_id)
         column = find_changed_column(conn, row, type, profile)
         etag = tiles.etag_of("scenario", row.id, row.revision, row.changed_at.isoformat(), column.position, address)
@@ -340,12 +332,7 @@ async def get_tile(  # noqa: PLR0913, PLR0917 - one argument a parameter of the 
             return etag, None
         buildings = tiles.fetch_tile(conn, scenario_source(row, column, address), address)
         edits = tiles.fetch_tile(conn, edit_source(row.id, address), address)
-        return etag, buildings.data + edits.data
+        both = buildings.data + edits.data, buildings.kept + edits.kept, buildings.found + edits.found
+        return etag, tiles.Tile(*both)
 
-    etag, data = await read(work)
-    if data is None:
-        return not_modified(etag)
-    headers = {"ETag": etag, "Cache-Control": ASK_AGAIN}
-    if not data:
-        return Response(status_code=204, headers=headers)
-    return Response(data, media_type=MEDIA_TYPE, headers=headers)
+    return answer_tile(*await read(work))

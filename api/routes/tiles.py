@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["tiles"])
 
 MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
+TILE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {MEDIA_TYPE: {}}},
+    204: {"description": "Nothing is there"},
+}
+"""What routes of tiles answer, for the OpenAPI document."""
+
 COVERAGE = "coverage"
 
 LayerPath = Annotated[str, Path(min_length=1, max_length=200, description="Layer id, or `coverage`")]
@@ -119,7 +125,7 @@ def _center(extent: tuple[float, float, float, float] | None, zoom_min: int) -> 
 @router.get(
     "/tiles/coverage/{z}/{x}/{y}.mvt",
     response_class=Response,
-    responses={200: {"content": {MEDIA_TYPE: {}}}, 204: {"description": "Nothing is there"}},
+    responses=TILE_ANSWERS,
 )
 async def get_coverage_tile(  # noqa: PLR0913, PLR0917 - one argument a parameter of the address
     request: Request,
@@ -139,7 +145,7 @@ async def get_coverage_tile(  # noqa: PLR0913, PLR0917 - one argument a paramete
         _draw_coverage, address, request=request, run=run, type_code=type, profile=profile, level=level
     )
     # what a run is drawn on changes, `latest` moves on, and so does a run that follows
-    return _answer(etag, tile, lifetime=KEEP if is_fixed and v is not None and run != LATEST else ASK_AGAIN)
+    return answer_tile(etag, tile, lifetime=KEEP if is_fixed and v is not None and run != LATEST else ASK_AGAIN)
 
 
 def _draw_coverage(  # noqa: PLR0913 - what the address says
@@ -171,7 +177,7 @@ def _draw_coverage(  # noqa: PLR0913 - what the address says
 @router.get(
     "/tiles/{layer}/{z}/{x}/{y}.mvt",
     response_class=Response,
-    responses={200: {"content": {MEDIA_TYPE: {}}}, 204: {"description": "Nothing is there"}},
+    responses=TILE_ANSWERS,
 )
 async def get_tile(  # noqa: PLR0913, PLR0917 - one argument a parameter of the address
     request: Request,
@@ -186,7 +192,7 @@ async def get_tile(  # noqa: PLR0913, PLR0917 - one argument a parameter of the 
     """Return one tile of a layer. Below the layer's first zoom and where nothing is: 204."""
     address = tiles.TileAddress(z, x, y)
     version, etag, tile = await read(_draw, layer, address, request=request, level=level)
-    return _answer(etag, tile, lifetime=KEEP if v == str(version) else ASK_AGAIN)
+    return answer_tile(etag, tile, lifetime=KEEP if v == str(version) else ASK_AGAIN)
 
 
 def _draw(
@@ -201,7 +207,18 @@ def _draw(
     return layer.state.version, etag, tiles.fetch_tile(conn, source, address)
 
 
-def _answer(etag: str, tile: tiles.Tile | None, *, lifetime: str) -> Response:
+def answer_tile(etag: str, tile: tiles.Tile | None, *, lifetime: str = ASK_AGAIN) -> Response:
+    """Return a tile: 304 where it is None and the caller holds it, 204 where it is empty.
+
+    Parameters
+    ----------
+    etag
+        Its version.
+    tile
+        The tile; where rows were left out the answer says how many.
+    lifetime
+        How long it may be kept.
+    """
     if tile is None:
         return not_modified(etag, lifetime=lifetime)
     headers = {"ETag": etag, "Cache-Control": lifetime}

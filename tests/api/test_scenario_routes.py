@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from api import schemas_scenarios as schemas
 from api.app import create_app
-from layers import tables
+from layers import tables, tiles
 from tests.api.client import Client, open_client
 from tests.api.conftest import make_threads
 from tests.gridcity import ORIGIN
@@ -179,6 +179,17 @@ def test_a_tile_holds_buildings_before_and_after_and_the_edits(client: Client) -
     assert again.status_code == 304
     assert client.get(f"/scenarios/{made['id']}/tiles/{z}/0/0.mvt").status_code == 204
     assert client.get(f"/scenarios/{made['id']}/tiles/40/0/0.mvt").json()["parameter"] == "z"
+
+
+def test_a_thinned_tile_of_a_scenario_says_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(client)
+    z, x, y = tile_of(*BACK.transform(ORIGIN[0] + 480, ORIGIN[1] + 260))
+    path = f"/scenarios/{made['id']}/tiles/{z}/{x}/{y}.mvt?type={CLINIC}&profile=adult"
+    assert "onemap-thinned" not in client.get(path).headers
+    homes = [row for row in made["difference"]["buildings"] if (row["type"], row["profile"]) == (CLINIC, "adult")]
+    monkeypatch.setattr(tiles, "ROWS_MAX", 2)
+    # two buildings and the edit
+    assert client.get(path).headers["onemap-thinned"] == f"kept=3, found={len(homes) + 1}"
 
 
 def tile_of(lon: float, lat: float, z: int = 13) -> tuple[int, int, int]:
