@@ -221,7 +221,7 @@ def _catch(
     """Return the catchments of the facilities of one chunk."""
     graph, gates, network, desk = walk.graph, walk.gates, walk.network, bench.desk
     width = choose_width(graph.typical_ms, bound_ms)
-    most = int(np.diff(seeds.seed_ptr[low : high + 1]).max(initial=0))
+    most = int(np.diff((seeds.seed_ptr + seeds.gate_ptr)[low : high + 1]).max(initial=0))
     head, chain, heap = desk.buckets((bound_ms >> width) + 2), desk.chain(most), desk.heap(walk, most)
     size = np.zeros(high - low, dtype=np.int64)
     parts = []
@@ -249,6 +249,10 @@ def _catch(
                 seeds.site_edge,
                 seeds.site_place_mm,
                 seeds.site_off_ms,
+                seeds.gate_ptr,
+                seeds.at_gates.zone,
+                seeds.at_gates.node,
+                seeds.at_gates.key,
                 starts.row,
                 starts.node_a,
                 starts.node_b,

@@ -40,6 +40,6 @@ def warm_kernels(walk: Walk, homes: Homes, entrances: Entrances) -> None:
     for search in (desk.sweep, desk.search_near, desk.search_in_order):
         desk.wipe(max(search(walk, seeds, _BOUND_MS), 0))
     if walk.gates.ptr.shape[0] > 1:
-        desk.wipe_own(desk.search_compound(walk, 0, _BOUND_MS))
+        desk.wipe_own(desk.search_compound(walk, seeds.at_gates, 0, _BOUND_MS))
     search_homes(walk, homes, seeds, _BOUND_MS, desk)
     find_catchments(walk, homes, entrances, facilities=some, bound_s=_BOUND_MS / 1000)

@@ -172,11 +172,12 @@ def _search(surroundings: Surroundings, place: Place, bound_ms: int, desk: Circl
     People inside a compound walk to the place by their own gates; from the place one walks as its own people do.
     """
     walk, work = surroundings.walk, desk.desk
-    touched = work.search(walk, place.seed(walk), bound_ms)
+    seeds = place.seed(walk)
+    touched = work.search(walk, seeds, bound_ms)
     public = _read_touched(walk, surroundings.edges_toward, desk, work.touched[:touched])
     found = [public]
-    for zone in surroundings.find_zones(work.touched[:touched]):
-        own = work.search_compound(walk, zone, bound_ms)
+    for zone in np.union1d(surroundings.find_zones(work.touched[:touched]), seeds.at_gates.zone).astype(int).tolist():
+        own = work.search_compound(walk, seeds.at_gates, zone, bound_ms)
         if own:
             edge = surroundings.zone_edge[surroundings.zone_ptr[zone] : surroundings.zone_ptr[zone + 1]]
             found.append(_read_ends(walk, edge, desk))
@@ -186,8 +187,9 @@ def _search(surroundings: Surroundings, place: Place, bound_ms: int, desk: Circl
     if not surroundings.both_ways or (place.zone == OUTSIDE and walk.cost_ab is walk.cost_ba):
         return toward, Ends(walk, *public)
     outward = walk.reversed
-    touched = work.search(outward, place.seed(outward), bound_ms)
-    own = work.search_compound(outward, place.zone, bound_ms) if place.zone != OUTSIDE else 0
+    seeds = place.seed(outward)
+    touched = work.search(outward, seeds, bound_ms)
+    own = work.search_compound(outward, seeds.at_gates, place.zone, bound_ms) if place.zone != OUTSIDE else 0
     nodes = (work.touched[:touched], work.own_touched[:own])
     away = Ends(outward, *_read_touched(outward, surroundings.edges_away, desk, *nodes))
     work.wipe_own(own)

@@ -53,6 +53,19 @@ def _find_zones(
 
 
 @njit(cache=True, nogil=True)
+def _add_zones(
+    low: int, high: int, seed_zone: Int32Array, turn: int, mark: Int32Array, zones: Int32Array, size: int
+) -> int:
+    """List those compounds, too, on whose residents' gates the facility stands and return how many there are."""
+    for s in range(low, high):
+        if mark[seed_zone[s]] != turn:
+            mark[seed_zone[s]] = turn
+            zones[size] = seed_zone[s]
+            size += 1
+    return size
+
+
+@njit(cache=True, nogil=True)
 def _read_at(
     nodes: Int32Array,
     home_ptr: Int32Array,
@@ -120,6 +133,9 @@ def _read_zones(
     gate_from: Int32Array,
     gate_to: Int32Array,
     gate_ms: UInt32Array,
+    seed_zone: Int32Array,
+    seed_node: Int32Array,
+    seed_key: IntArray,
     node_a: Int32Array,
     node_b: Int32Array,
     add_a: Int32Array,
@@ -140,6 +156,7 @@ def _read_zones(
         if begin == end:
             continue
         gates = slice(own_gate_ptr[zones[z]], own_gate_ptr[zones[z] + 1])
+        mine = slice(np.searchsorted(seed_zone, zones[z]), np.searchsorted(seed_zone, zones[z], side="right"))
         entered = search_compound(
             first,
             last,
@@ -148,6 +165,8 @@ def _read_zones(
             gate_from[gates],
             gate_to[gates],
             gate_ms[gates],
+            seed_node[mine],
+            seed_key[mine],
             bound_ms,
             node_a[begin:end],
             node_b[begin:end],
@@ -199,6 +218,10 @@ def catch_homes(
     site_edge: Int32Array,
     site_place_mm: IntArray,
     site_off_ms: IntArray,
+    at_gate_ptr: IntArray,
+    at_gate_zone: Int32Array,
+    at_gate_node: Int32Array,
+    at_gate_key: IntArray,
     row: Int32Array,
     node_a: Int32Array,
     node_b: Int32Array,
@@ -248,7 +271,9 @@ def catch_homes(
     own_gate_ptr, gate_from, gate_to, gate_ms
         Residents' gates, see :class:`geo.search.graph.GateArcs`.
     seed_ptr, seed_node, seed_ms, site_ptr, site_edge, site_place_mm, site_off_ms
-        Where each facility enters the network, see :class:`geo.reach.SeedsEach`.
+        Where each facility enters the network, see :class:`geo.search.seeds.SeedsEach`.
+    at_gate_ptr, at_gate_zone, at_gate_node, at_gate_key
+        Where those on residents' gates enter it from outside, likewise.
     row, node_a, node_b, add_a, add_b, edge_first, home_edge, home_place_mm, home_off_ms
         The homes, see :class:`geo.search.starts.Starts`.
     edge_mm, cost_ab, cost_ba
@@ -285,6 +310,8 @@ def catch_homes(
                 first, last, arc_node, arc_ms, *seeds, bound_ms, label, touched, heap_key, heap_node
             )
         apart = _find_zones(touched, reached, gate_ptr, gate_zone, f, mark, zones)
+        at_gates = slice(at_gate_ptr[f], at_gate_ptr[f + 1])
+        apart = _add_zones(at_gate_ptr[f], at_gate_ptr[f + 1], at_gate_zone, f, mark, zones, apart)
         # a public way is open to homes inside compounds, too: their own gates may better it below
         count = _read_at(touched[:reached], home_ptr, home_at, label, beyond, best, found)
         count = _read_zones(
@@ -299,6 +326,9 @@ def catch_homes(
             gate_from,
             gate_to,
             gate_ms,
+            at_gate_zone[at_gates],
+            at_gate_node[at_gates],
+            at_gate_key[at_gates],
             node_a,
             node_b,
             add_a,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geo.reach import Seeds, Walk
+    from geo.search.seeds import GateSeeds
 
 _NO_NODES = np.empty(0, dtype=np.int32)
 
@@ -183,7 +184,7 @@ class Desk:
             )
         )
 
-    def search_compound(self, walk: Walk, zone: int, bound_ms: int) -> int:
+    def search_compound(self, walk: Walk, seeds: GateSeeds, zone: int, bound_ms: int) -> int:
         """Fill the labels that count for the homes of one compound alone and return how many there are."""
         graph, gates = walk.graph, walk.gates
         mine = slice(gates.ptr[zone], gates.ptr[zone + 1])
@@ -196,13 +197,14 @@ class Desk:
                 gates.from_node[mine],
                 gates.to_node[mine],
                 gates.ms[mine],
+                *seeds.of(zone),
                 bound_ms,
                 _NO_NODES,
                 _NO_NODES,
                 self.label,
                 self.own,
                 self.own_touched,
-                *self.heap(walk, 0),
+                *self.heap(walk, seeds.zone.shape[0]),
             )
         )
 

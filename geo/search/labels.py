@@ -192,9 +192,9 @@ def _pass_gates(
     count: int,
     heap_key: IntArray,
     heap_node: Int32Array,
+    size: int,
 ) -> tuple[int, int]:
     """Carry labels through a compound's gates; return how many nodes are touched now and how many to go on from."""
-    size = 0
     for g in range(gate_from.shape[0]):
         key = min(label[gate_from[g]], own[gate_from[g]])
         if key == NONE or (key >> 32) + np.int64(gate_ms[g]) > bound_ms:
@@ -208,6 +208,29 @@ def _pass_gates(
 
 
 @njit(cache=True, nogil=True)
+def _start_own(
+    seed_node: Int32Array,
+    seed_key: IntArray,
+    bound_ms: int,
+    label: IntArray,
+    own: IntArray,
+    touched: Int32Array,
+    heap_key: IntArray,
+    heap_node: Int32Array,
+) -> tuple[int, int]:
+    """Set the labels that start for one compound alone; return how many nodes are touched and how many wait."""
+    count = 0
+    size = 0
+    for s in range(seed_node.shape[0]):
+        key = seed_key[s]
+        node = seed_node[s]
+        if (key >> 32) <= bound_ms and key < min(label[node], own[node]):
+            count = lower(own, touched, count, node, key)
+            size = push(heap_key, heap_node, size, key, node)
+    return count, size
+
+
+@njit(cache=True, nogil=True)
 def search_compound(
     first: Int32Array,
     last: Int32Array,
@@ -216,6 +239,8 @@ def search_compound(
     gate_from: Int32Array,
     gate_to: Int32Array,
     gate_ms: UInt32Array,
+    seed_node: Int32Array,
+    seed_key: IntArray,
     bound_ms: int,
     need_a: Int32Array,
     need_b: Int32Array,
@@ -233,6 +258,8 @@ def search_compound(
         As in :func:`search_in_order`.
     gate_from, gate_to, gate_ms
         The compound's own gates, see :class:`geo.search.graph.GateArcs`.
+    seed_node, seed_key
+        Labels that start for this compound's homes alone: at the outer ends of gates on which facilities stand.
     need_a, need_b
         Nodes whose labels are wanted: the search ends when nothing better can come to them. Where both are empty it
         goes on to the bound.
@@ -248,14 +275,14 @@ def search_compound(
     int
         How many entries of `touched` are filled.
     """
-    count = 0
     worst = NONE
     taken = 0
     look_at = _LOOK_FIRST if need_a.shape[0] else -1
+    count, size = _start_own(seed_node, seed_key, bound_ms, label, own, touched, heap_key, heap_node)
     # a walk passes each gate at most once each way, so this ends after a few rounds
     while True:
         count, size = _pass_gates(
-            gate_from, gate_to, gate_ms, bound_ms, label, own, touched, count, heap_key, heap_node
+            gate_from, gate_to, gate_ms, bound_ms, label, own, touched, count, heap_key, heap_node, size
         )
         if size == 0:
             return count
@@ -264,6 +291,7 @@ def search_compound(
             node = heap_node[0]
             size = pop(heap_key, heap_node, size)
             if key > worst:
+                size = 0
                 break
             if key != own[node]:
                 continue

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.units import NO_COST, BoolArray, Int32Array, IntArray, UInt32Array
+from geo.search.labels import FACILITY_BITS
+from geo.units import LONGEST_MS, NO_COST, BoolArray, Int32Array, IntArray, UInt32Array
 
 if TYPE_CHECKING:
     from geo.link import Entrances
     from geo.reach import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class GateSeeds:
+    """Where facilities that stand on residents' gates are walked to from outside, by the gates' own residents alone.
+
+    Attributes
+    ----------
+    zone
+        Compound number of each gate, ascending, shape (g,).
+    node, key
+        Its outer end, and the label that starts there: cost_ms << 32 | facility row, shape (g,).
+    """
+
+    zone: Int32Array = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    node: Int32Array = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    key: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def of(self, zone: int) -> tuple[Int32Array, IntArray]:
+        """Return the nodes and labels that start for one compound."""
+        first, last = np.searchsorted(self.zone, [zone, zone + 1])
+        return self.node[first:last], self.key[first:last]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +47,8 @@ class Seeds:
         Node, milliseconds from there to the facility, and its row, shape (s,).
     site_edge, site_place_mm, site_off_ms, site_facility
         Where facilities stand along edges, for homes on the same edge, shape (k,).
+    at_gates
+        Where those on residents' gates enter it from outside.
     """
 
     node: Int32Array
@@ -33,6 +58,7 @@ class Seeds:
     site_place_mm: IntArray
     site_off_ms: IntArray
     site_facility: Int32Array
+    at_gates: GateSeeds = field(default_factory=GateSeeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +72,9 @@ class SeedsEach:
         ``seed_ptr[i + 1]``.
     site_ptr, site_edge, site_place_mm, site_off_ms
         Where it stands along edges, likewise.
+    gate_ptr, at_gates
+        Where it is entered from outside if it stands on residents' gates, likewise; by compound within a facility, and
+        the labels name facility 0.
     """
 
     seed_ptr: IntArray
@@ -55,6 +84,8 @@ class SeedsEach:
     site_edge: Int32Array
     site_place_mm: IntArray
     site_off_ms: IntArray
+    gate_ptr: IntArray
+    at_gates: GateSeeds
 
 
 def seed_nodes(node: Int32Array) -> Seeds:
@@ -133,6 +164,7 @@ def seed_sites(walk: Walk, entrances: Entrances, facility: Int32Array) -> Seeds:
         site_place_mm=stands.place_mm,
         site_off_ms=stands.off_ms,
         site_facility=stands.owner,
+        at_gates=_seed_gates(walk, stands, ends)[0],
     )
 
 
@@ -157,6 +189,7 @@ def seed_each(walk: Walk, entrances: Entrances, facilities: Int32Array) -> Seeds
     ends = _find_ends(walk, stands)
     at = np.concatenate([stands.group[ends.open_a], stands.group[ends.open_b]])
     by_place = np.argsort(at, kind="stable")
+    at_gates, gate_group = _seed_gates(walk, stands, ends)
     edges = np.arange(facilities.shape[0] + 1)
     return SeedsEach(
         seed_ptr=np.searchsorted(at[by_place], edges).astype(np.int64),
@@ -166,6 +199,8 @@ def seed_each(walk: Walk, entrances: Entrances, facilities: Int32Array) -> Seeds
         site_edge=stands.edge,
         site_place_mm=stands.place_mm,
         site_off_ms=stands.off_ms,
+        gate_ptr=np.searchsorted(gate_group, edges).astype(np.int64),
+        at_gates=at_gates,
     )
 
 
@@ -182,7 +217,10 @@ class _Stands:
 
 @dataclass(frozen=True, slots=True)
 class _EdgeEnds:
-    """Which stands can be walked to from either end of their edge, from which node, and in what time."""
+    """Which stands can be walked to from either end of their edge, from which node, and in what time.
+
+    Those on residents' gates are walked to from the outer end by the residents alone, and stand apart by their rows.
+    """
 
     open_a: BoolArray
     open_b: BoolArray
@@ -190,6 +228,9 @@ class _EdgeEnds:
     node_b: Int32Array
     ms_a: IntArray
     ms_b: IntArray
+    at_gate: IntArray
+    node_gate: Int32Array
+    ms_gate: IntArray
 
 
 def _stand(walk: Walk, entrances: Entrances, rows: IntArray, group: IntArray, owner: Int32Array) -> _Stands:
@@ -211,11 +252,32 @@ def _find_ends(walk: Walk, stands: _Stands) -> _EdgeEnds:
     # walking from an end of the edge to the entrance
     from_a = stands.off_ms + _part(cost_ab, stands.place_mm, length)
     from_b = stands.off_ms + _part(cost_ba, length - stands.place_mm, length)
-    # a facility tied to a residents' gate stands inside: its outer end is passed with the gate's rule, not around it
+    # a facility tied to a residents' gate stands inside: from its outer end only those who live there come to it
     gate = network.edge_gate[edge]
-    is_gate = gate >= 0
+    is_shut = gate >= 0
+    is_shut[is_shut] = ~network.gate_open_to_all[gate[is_shut]]
     open_a, open_b = cost_ab != NO_COST, cost_ba != NO_COST
-    open_a[is_gate] &= network.gate_open_to_all[gate[is_gate]]
+    at_gate = np.flatnonzero(open_a & is_shut)
+    open_a &= ~is_shut
     return _EdgeEnds(
-        open_a, open_b, walk.seed_a[edge][open_a], walk.seed_b[edge][open_b], from_a[open_a], from_b[open_b]
+        open_a,
+        open_b,
+        walk.seed_a[edge][open_a],
+        walk.seed_b[edge][open_b],
+        from_a[open_a],
+        from_b[open_b],
+        at_gate,
+        walk.seed_a[edge[at_gate]],
+        from_a[at_gate],
     )
+
+
+def _seed_gates(walk: Walk, stands: _Stands, ends: _EdgeEnds) -> tuple[GateSeeds, IntArray]:
+    """Return where stands on residents' gates are entered from outside, by group and compound, and their groups."""
+    rows = ends.at_gate
+    zone, group = walk.network.edge_zone[stands.edge[rows]], stands.group[rows]
+    order = np.lexsort((zone, group))
+    # a walk longer than any bound need not be told from another
+    ms = np.minimum(ends.ms_gate, LONGEST_MS)
+    key = (ms << FACILITY_BITS) | stands.owner[rows].astype(np.int64)
+    return GateSeeds(zone[order], ends.node_gate[order], key[order]), group[order]

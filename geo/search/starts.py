@@ -174,7 +174,7 @@ def read_starts(walk: Walk, starts: Starts, seeds: Seeds, bound_ms: int, desk: D
     )
     if starts.zone.shape[0]:
         graph, gates = walk.graph, walk.gates
-        heap_key, heap_node = desk.heap(walk, 0)
+        heap_key, heap_node = desk.heap(walk, seeds.at_gates.zone.shape[0])
         answer_compounds(
             starts.zone,
             starts.zone_ptr,
@@ -186,6 +186,9 @@ def read_starts(walk: Walk, starts: Starts, seeds: Seeds, bound_ms: int, desk: D
             gates.from_node,
             gates.to_node,
             gates.ms,
+            seeds.at_gates.zone,
+            seeds.at_gates.node,
+            seeds.at_gates.key,
             starts.row,
             starts.node_a,
             starts.node_b,
@@ -271,6 +274,9 @@ def answer_compounds(
     gate_from: Int32Array,
     gate_to: Int32Array,
     gate_ms: UInt32Array,
+    seed_zone: Int32Array,
+    seed_node: Int32Array,
+    seed_key: IntArray,
     row: Int32Array,
     node_a: Int32Array,
     node_b: Int32Array,
@@ -295,6 +301,8 @@ def answer_compounds(
         The graph, see :class:`geo.search.graph.Graph`.
     gate_ptr, gate_from, gate_to, gate_ms
         Residents' gates, see :class:`geo.search.graph.GateArcs`.
+    seed_zone, seed_node, seed_key
+        Facilities on residents' gates, see :class:`geo.search.seeds.GateSeeds`.
     label
         Public labels; not changed.
     own, touched, heap_key, heap_node
@@ -304,8 +312,15 @@ def answer_compounds(
     reach_ms, facility
         The answers by row; those beyond the bound are left as they are.
     """
+    until = 0
     for z in range(zone.shape[0]):
         low, high = zone_ptr[z], zone_ptr[z + 1]
+        since = until
+        while since < seed_zone.shape[0] and seed_zone[since] < zone[z]:
+            since += 1
+        until = since
+        while until < seed_zone.shape[0] and seed_zone[until] == zone[z]:
+            until += 1
         begin, end = gate_ptr[zone[z]], gate_ptr[zone[z] + 1]
         count = search_compound(
             first,
@@ -315,6 +330,8 @@ def answer_compounds(
             gate_from[begin:end],
             gate_to[begin:end],
             gate_ms[begin:end],
+            seed_node[since:until],
+            seed_key[since:until],
             bound_ms,
             node_a[low:high],
             node_b[low:high],

@@ -174,21 +174,23 @@ class Reader:
         return answer
 
 
-def search_leaks(reader: Reader, zones: int) -> dict[int, IntArray]:
+def search_leaks(reader: Reader, sites: SitesOn, zones: int) -> dict[int, IntArray]:
     """Return for each compound whose own labels lead out of it the nodes they lead to.
 
     Parameters
     ----------
     reader
         The walk and labels as they are.
+    sites
+        Entrances of the column's facilities.
     zones
         How many compounds there are.
     """
     work, desk = reader.work, reader.desk
-    desk.make_room(work, 0)
+    desk.make_room(work, sites.at_gates.zone.shape[0])
     leaks = {}
     for zone in range(zones):
-        count = desk.search_own(work, reader.label, zone, reader.bound_ms)
+        count = desk.search_own(work, sites, reader.label, zone, reader.bound_ms)
         out = desk.find_leaks(work, zone, count)
         desk.wipe(count)
         if out.size:
@@ -224,7 +226,7 @@ def _read_zones(
     work, desk = reader.work, reader.desk
     leaks = {}
     for zone in sorted(zones):
-        found = desk.search_own(work, reader.label, zone, reader.bound_ms)
+        found = desk.search_own(work, sites, reader.label, zone, reader.bound_ms)
         place = census.places_of(zone)
         reading.add(census.table.row[place], reader.read(census.table, place, sites))
         place = np.flatnonzero(census.moved.zone == zone).astype(np.int32)

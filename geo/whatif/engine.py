@@ -303,7 +303,7 @@ class WhatIf:
             label = self._find_labels(number, step).label
             self._go_to(step)
             reader = Reader(self._work, self._desk, label, self._bounds_ms[number])
-            leaks = search_leaks(reader, self._zone_ptr.shape[0] - 1)
+            leaks = search_leaks(reader, column.sites, self._zone_ptr.shape[0] - 1)
             step.columns[number] = replace(column, leaks=leaks)
 
     def _find_farthest(self, number: int) -> IntArray:

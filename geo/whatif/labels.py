@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.search.labels import FACILITY_BITS, NONE, search_compound, wipe
+from geo.search.labels import FACILITY_BITS, FACILITY_MASK, NONE, search_compound, wipe
+from geo.search.seeds import GateSeeds
 from geo.units import NO_COST, Int32Array, IntArray, UInt32Array
 from geo.whatif import repair, repair_rows
 from geo.whatif.patch_index import is_among, spread_ranges
@@ -30,6 +31,8 @@ class SitesOn:
         Where each entrance stands, what it costs to leave the street there, and whose it is, shape (k,).
     seed_node, seed_key, seed_facility
         Nodes with the labels that facilities start there, shape (s,).
+    at_gates
+        Those that start outside residents' gates, for the homes behind them alone.
     """
 
     edge: Int32Array
@@ -39,6 +42,7 @@ class SitesOn:
     seed_node: Int32Array
     seed_key: IntArray
     seed_facility: Int32Array
+    at_gates: GateSeeds
 
 
 def _part(cost: UInt32Array, place_mm: IntArray, length_mm: IntArray) -> IntArray:
@@ -70,13 +74,16 @@ def lay_sites(work: Patchwork, entrances: Entrances, facility: Int32Array, off_m
     place, off = entrances.links.place_mm[mine], off_ms[mine]
     length = work["edge_mm"][edge]
     ab, ba = work["cost_ab"][edge], work["cost_ba"][edge]
-    # as geo.reach.seed_sites: behind a residents' gate nothing starts outside
-    outer = (work["is_residents"][edge] == 0) & (ab != NO_COST)
-    inner = ba != NO_COST
-    ms = np.concatenate([(off + _part(ab, place, length))[outer], (off + _part(ba, length - place, length))[inner]])
+    # as geo.search.seeds: what is behind a residents' gate starts outside it for residents alone
+    from_a = off + _part(ab, place, length)
+    is_shut = work["is_residents"][edge] != 0
+    outer, inner = ~is_shut & (ab != NO_COST), ba != NO_COST
+    ms = np.concatenate([from_a[outer], (off + _part(ba, length - place, length))[inner]])
     node = np.concatenate([work.seed_a[edge][outer], work.seed_b[edge][inner]])
     whose = np.concatenate([owner[outer], owner[inner]])
     near = ms <= bound_ms
+    gate = np.flatnonzero(is_shut & (ab != NO_COST) & (from_a <= bound_ms))
+    key = (from_a[gate] << FACILITY_BITS) | owner[gate]
     return SitesOn(
         edge=edge.astype(np.int32),
         mm=place,
@@ -85,7 +92,20 @@ def lay_sites(work: Patchwork, entrances: Entrances, facility: Int32Array, off_m
         seed_node=node[near].astype(np.int32),
         seed_key=(ms[near] << FACILITY_BITS) | whose[near],
         seed_facility=whose[near].astype(np.int32),
+        at_gates=_sort_gates(work["edge_zone"][edge[gate]], work.seed_a[edge[gate]], key),
     )
+
+
+def _sort_gates(zone: Int32Array, node: Int32Array, key: IntArray) -> GateSeeds:
+    order = np.argsort(zone, kind="stable")
+    return GateSeeds(zone[order], node[order], key[order])
+
+
+def _swap_gates(before: GateSeeds, without: IntArray, new: GateSeeds) -> GateSeeds:
+    keep = ~is_among(before.key & FACILITY_MASK, without)
+    columns = ((before.zone, new.zone), (before.node, new.node), (before.key, new.key))
+    zone, node, key = (np.concatenate([old[keep], come]) for old, come in columns)
+    return _sort_gates(zone, node, key)
 
 
 def swap_sites(before: SitesOn, without: IntArray, new: SitesOn) -> SitesOn:
@@ -113,6 +133,7 @@ def swap_sites(before: SitesOn, without: IntArray, new: SitesOn) -> SitesOn:
         seed_node=np.concatenate([before.seed_node[seeds], new.seed_node]),
         seed_key=np.concatenate([before.seed_key[seeds], new.seed_key]),
         seed_facility=np.concatenate([before.seed_facility[seeds], new.seed_facility]),
+        at_gates=_swap_gates(before.at_gates, without, new.at_gates),
     )
 
 
@@ -150,7 +171,7 @@ class RepairDesk:
         sites: SitesOn, bound_ms: int,
     ) -> int:  # fmt: skip
         """Put labels right; the nodes whose label changed stand in `touched`, what they had in `old`."""
-        self.make_room(work, sites.seed_node.shape[0] + arcs[1].source.shape[0])
+        self.make_room(work, sites.seed_node.shape[0] + sites.at_gates.node.shape[0] + arcs[1].source.shape[0])
         count = repair.repair_public(
             work["first"],
             work["last"],
@@ -196,7 +217,7 @@ class RepairDesk:
         )
         return self.edges[:found].astype(np.int64), np.flatnonzero(zone_mark)
 
-    def search_own(self, work: Patchwork, label: IntArray, zone: int, bound_ms: int) -> int:
+    def search_own(self, work: Patchwork, sites: SitesOn, label: IntArray, zone: int, bound_ms: int) -> int:
         """Fill `own` with the labels that count for one compound; its nodes stand in `touched`."""
         gate_from, gate_to, gate_ms = work.gates_of(zone)
         return int(
@@ -208,6 +229,7 @@ class RepairDesk:
                 gate_from,
                 gate_to,
                 gate_ms,
+                *sites.at_gates.of(zone),
                 bound_ms,
                 _NO_NODES,
                 _NO_NODES,
