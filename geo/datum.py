@@ -21,6 +21,7 @@ from pyproj.exceptions import CRSError, ProjError
 from pyproj.transformer import TransformerGroup
 
 from geo.errors import DatumUnknown
+from geo.frames import drop_heights
 from geo.metric import choose_metric_crs
 from geo.shifted import (
     bd09_to_gcj02,
@@ -318,7 +319,7 @@ def to_wgs84(geometries: Geometries, datum: Datum) -> Geometries:
         "cgcs2000": _from_cgcs2000,
     }
     if datum.kind == "wgs84":
-        return np.asarray(shapely.force_2d(geometries), dtype=object)
+        return drop_heights(geometries)
     way = ways.get(datum.kind) or _by_crs(datum.crs or "EPSG:4326")
     return np.asarray(shapely.transform(geometries, way, include_z=False), dtype=object)
 

@@ -175,7 +175,7 @@ def mend_geometries(geometry: Geometries, families: tuple[str, ...], *, is_multi
     The geometries with their faults (empty, other kind, no length, nothing left after repair) and mends. Areas in
     details are good to a percent: they tell the size of a repair, they are no measurement.
     """
-    out = Mended(np.asarray(shapely.force_2d(geometry), dtype=object).copy())
+    out = Mended(drop_heights(geometry))
     _note_heights(geometry, out)
     present = ~shapely.is_missing(out.geometry)
     for row in np.flatnonzero(present & shapely.is_empty(out.geometry)).tolist():
@@ -185,6 +185,15 @@ def mend_geometries(geometry: Geometries, families: tuple[str, ...], *, is_multi
     _fit_family(out, families)
     _take_single_points(out, is_multipoint_kept=is_multipoint_kept)
     out.mends.sort(key=lambda mend: mend.row)
+    return out
+
+
+def drop_heights(geometry: Geometries) -> Geometries:
+    """Return a copy without third coordinates; geometries that have none are not built anew."""
+    out = np.array(geometry, dtype=object)
+    high = shapely.get_coordinate_dimension(out) > 2
+    if high.any():
+        out[high] = shapely.force_2d(out[high])
     return out
 
 
@@ -200,28 +209,27 @@ def _note_heights(geometry: Geometries, out: Mended) -> None:
 
 
 def _drop_repeated(out: Mended) -> None:
-    kinds = shapely.get_type_id(out.geometry)
-    before = shapely.get_num_coordinates(out.geometry)
-    thinned = _thin(out.geometry)
-    changed = (shapely.get_num_coordinates(thinned) < before) & ~np.isin(kinds, POINT_TYPES)
-    for row in np.flatnonzero(changed).tolist():
-        if shapely.length(thinned[row]) > 0.0:
-            count = int(before[row] - shapely.get_num_coordinates(thinned[row]))
-            out.geometry[row] = thinned[row]
+    for row in _find_repeated(out.geometry):
+        found = out.geometry[row]
+        thinned = _thin(found)
+        count = int(shapely.get_num_coordinates(found) - shapely.get_num_coordinates(thinned))
+        if count > 0 and shapely.length(thinned) > 0.0:
+            out.geometry[row] = thinned
             out.mends.append(Mend(row, "points-removed", f"{count} repeated points"))
 
 
-def _thin(geometry: Geometries) -> Geometries:
-    try:
-        return np.asarray(shapely.remove_repeated_points(geometry), dtype=object)
-    except shapely.errors.GEOSException:  # a ring of one place has nothing left to thin; it is refused later
-        return np.array([_thin_one(one) for one in geometry], dtype=object)
+def _find_repeated(geometry: Geometries) -> list[int]:
+    """Return the rows of lines and polygons in which a vertex equals the one before it, be it of another part."""
+    xy, rows = shapely.get_coordinates(geometry, return_index=True)
+    again = (rows[1:] == rows[:-1]) & (xy[1:, 0] == xy[:-1, 0]) & (xy[1:, 1] == xy[:-1, 1])
+    found = np.unique(rows[1:][again])
+    return [int(row) for row in found[~np.isin(shapely.get_type_id(geometry[found]), POINT_TYPES)]]
 
 
-def _thin_one(geometry: Any) -> Any:
+def _thin(geometry: Any) -> Any:
     try:
         return shapely.remove_repeated_points(geometry)
-    except shapely.errors.GEOSException:
+    except shapely.errors.GEOSException:  # a ring of one place has nothing left to thin; it is refused later
         return geometry
 
 

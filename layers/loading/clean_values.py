@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from layers.read import cells
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Values = list[Any]
 
 _LARGEST_INTEGER = 2**31 - 1
+_ISO_YEARS = (np.datetime64("1000-01-01"), np.datetime64("2999-12-31"))
 _LARGEST = {"floors": 250.0, "capacity": 1e7}
 _COUNT_UNITS = frozenset({"people", "dwellings", "households"})
 _WHOLE = 1e-6
@@ -77,6 +79,8 @@ def read_column(raw: Sequence[object], column: Column, findings: Findings, *, zo
         return _read_plain_numbers(raw, column, findings) if kinds <= _PLAIN else _read_numbers(raw, column, findings)
     if column.type in {"text", "point"}:
         return _read_texts(raw, column, findings)
+    if column.type == "date" and kinds <= {str} and (days := _read_iso_days(raw)) is not None:
+        return days
     return _read_each(raw, column, _reader(column, raw, zone), findings)
 
 
@@ -112,6 +116,19 @@ def _read_each(raw: Sequence[object], column: Column, read: Callable[[object], A
                 known[key] = found
         out[row] = found if key is None else known[key]
     return out
+
+
+def _read_iso_days(raw: Sequence[object]) -> Values | None:
+    """Return the dates of texts that are all written like 2024-01-31, None where some text is not."""
+    try:
+        days = pa.array(raw, pa.string()).cast(pa.date32())
+    except (pa.ArrowInvalid, UnicodeEncodeError):
+        return None
+    numbers = days.to_numpy(zero_copy_only=False)
+    if bool((numbers < _ISO_YEARS[0]).any() or (numbers > _ISO_YEARS[1]).any()):
+        return None
+    found: Values = numbers.astype(object).tolist()
+    return found
 
 
 def _missing(row: int, column: Column, findings: Findings) -> None:

@@ -48,9 +48,11 @@ def _column(array: pa.Array, broken: set[int]) -> Objects:
         return _objects([None if value is None else f"<{len(value)} bytes>" for value in array.to_pylist()])
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         try:
-            return _objects(array.to_pylist())
-        except UnicodeDecodeError:
+            return np.asarray(array.to_numpy(zero_copy_only=False), dtype=object)
+        except (UnicodeDecodeError, pa.ArrowException):
             return _decode(array.cast(pa.large_binary()), broken)
+    if array.null_count == 0 and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return np.asarray(array.to_numpy().astype(object))
     return _objects(array.to_pylist())
 
 

@@ -113,7 +113,13 @@ def are_clean(values: Sequence[object]) -> bool:
     texts = [value for value in values if value is not None]
     joined = "\n".join(texts)  # type: ignore[arg-type]
     # a text of several lines, or with another mark that ends a line, is left to the careful way
-    return joined.count("\n") == max(len(texts) - 1, 0) and bool(texts) and _UNCLEAN.search(joined) is None
+    if not texts or joined.count("\n") != len(texts) - 1:
+        return False
+    if "".join(texts).isprintable():  # type: ignore[arg-type]
+        # then there is no other blank than a space, and the expression need not look at every letter
+        framed = f"\n{joined}\n"
+        return "\n " not in framed and " \n" not in framed and "\n\n" not in framed
+    return _UNCLEAN.search(joined) is None
 
 
 def has_control(value: object) -> bool:

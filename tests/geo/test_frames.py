@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from geo.frames import (
     approximate_area_m2,
+    drop_heights,
     find_coordinate_faults,
     find_place_faults,
     mend_geometries,
@@ -123,3 +124,27 @@ def test_mending_leaves_valid_polygons_or_says_why_not(rings: list[list[tuple[in
             assert shape.is_valid
             assert shape.area > 0
             assert row not in out.faults
+
+
+def test_repeated_points_go_only_where_something_is_left() -> None:
+    shapes = array(
+        shapely.LineString([(0, 1), (0, 1), (1, 1)]),
+        shapely.MultiLineString([[(0, 1), (1, 1)], [(1, 1), (2, 2)]]),
+        shapely.MultiPoint([(1, 1), (1, 1)]),
+        shapely.LineString([(0, 1), (0, 1)]),
+        None,
+        shapely.Point(1, 1),
+    )
+    out = mend_geometries(shapes, ("line", "point"), is_multipoint_kept=True)
+    assert [(mend.row, mend.kind, mend.detail) for mend in out.mends] == [(0, "points-removed", "1 repeated points")]
+    assert shapely.get_num_coordinates(out.geometry).tolist() == [2, 4, 2, 0, 0, 1]
+    assert list(out.faults) == [3]
+
+
+def test_heights_go_and_flat_shapes_are_not_built_anew() -> None:
+    shapes = array(shapely.Point(1, 2, 3), None, shapely.Point(4, 5))
+    flat = drop_heights(shapes)
+    assert shapely.has_z(shapes).tolist() == [True, False, False]
+    assert not shapely.has_z(flat).any()
+    assert flat[2] is shapes[2]
+    assert flat[1] is None

@@ -149,3 +149,35 @@ def test_cells_give_a_value_or_a_value_error(value: object) -> None:
             continue
     cells.read_text(value)
     cells.is_nothing(value)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text(max_size=6), st.sampled_from(["", " a", "b\u3000", "a\nb", "\ufeff", "中 文"]))
+    )
+)
+def test_a_clean_column_is_one_that_reading_would_not_change(texts: list[str | None]) -> None:
+    is_same = [cells.read_text(text) for text in texts] == texts
+    if cells.are_clean(texts):
+        assert is_same
+    elif any(texts) and is_same:
+        # only what may end a line is left to the careful way although it stays as it is
+        assert any(text is not None and len(text.splitlines()) > 1 for text in texts)
+
+
+def test_days_written_alike_are_read_as_one_by_one() -> None:
+    days = ["2001-04-02", "1000-01-01", "2999-12-31"]
+    odd = ["0999-12-31", "2001-02-30", "2001-4-2", "", "n/a", "2001-04-02 "]
+    rows: list[dict[str, object]] = [
+        {"source_id": str(n), "handed_over_on": text} for n, text in enumerate([*days, *odd])
+    ]
+    places = [shapely.Point(114.0, 31.0)] * len(rows)
+    alone = clean_rows("buildings", rows[: len(days)], places[: len(days)])
+    mixed = clean_rows("buildings", rows, places)
+    read = [date.fromisoformat(day) for day in days]
+    assert alone.frame["handed_over_on"].tolist() == read
+    assert mixed.frame["handed_over_on"].tolist() == [*read, None, None, read[0], None, None, read[0]]
+    early = clean_rows("buildings", [rows[0], rows[len(days)]], places[:2])
+    assert early.frame["handed_over_on"].tolist() == [read[0], None]
+    assert [repair.kind for repair in early.repairs] == ["value-dropped"]
