@@ -39,6 +39,8 @@ class Facilities:
         For each column the rows of its facilities, ascending.
     closed
         Rows that are given up.
+    moved
+        Rows that stand where the base has them not.
     """
 
     geometry: ObjectArray
@@ -46,6 +48,7 @@ class Facilities:
     capacity: FloatArray
     serves: tuple[Int32Array, ...]
     closed: frozenset[int] = frozenset()
+    moved: frozenset[int] = frozenset()
 
 
 def _check_capacity(capacity: float, place: Place) -> None:
@@ -142,4 +145,9 @@ def edit_facilities(facilities: Facilities, edit: Edit, *, walls: Walls, number:
     check_geometry(edit.geometry, SITE_TYPES, place)
     zone = facilities.zone.copy()
     zone[edit.facility] = find_zone(walls, edit.geometry)
-    return replace(facilities, geometry=_put(facilities.geometry, edit.facility, edit.geometry), zone=zone)
+    return replace(
+        facilities,
+        geometry=_put(facilities.geometry, edit.facility, edit.geometry),
+        zone=zone,
+        moved=facilities.moved | {edit.facility},
+    )

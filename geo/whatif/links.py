@@ -271,7 +271,8 @@ def _find_near_sites(
     boxes = grow(measure_bounds(work.lines_of(patched.found)), reach_m)
     count = facilities.zone.shape[0]
     # rows that were moved or added are not where the grid has them: ask them all
-    rows = np.union1d(book.grid.find(boxes), np.arange(book.count, count)).astype(np.int64)
+    elsewhere = np.concatenate([np.array(sorted(facilities.moved), dtype=np.int64), np.arange(book.count, count)])
+    rows = np.union1d(book.grid.find(boxes), elsewhere).astype(np.int64)
     geometry = facilities.geometry[rows]
     off_mm = np.full(rows.size, round(rules.max_link_m * MM_PER_M), dtype=np.int64)
     mine = np.flatnonzero(np.isin(entrances.facility, rows))

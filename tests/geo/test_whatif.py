@@ -129,6 +129,18 @@ class TestOnPaper:
         assert step.answer.columns[0].facility.tolist() == [0]
         assert step.answer.columns[0].radius_mm.tolist() == [300_000]
 
+    def test_a_facility_moved_far_is_entered_from_streets_opened_there(self) -> None:
+        # beyond the link distance, so a book of the places facilities had would not find it where it is now
+        city = GridCity.grid(10, 1)
+        base = block(homes=[point(0, 50)], sites=[box(905, 3, 915, 13)], city=city)
+        upright = 21
+        step = WhatIf(base).start
+        for edits in ([StreetClosed(upright)], [FacilityMoved(0, box(-13, 3, -3, 13))], [StreetOpened(upright)]):
+            step = step.apply(edits)
+            check_step(base, step)
+        (reach_ms,) = step.answer.apply_to(base, 0).reach_ms.tolist()
+        assert reach_ms <= 50_000
+
     def test_a_resized_facility_moves_nobody(self) -> None:
         base = block(homes=[point(0, 0)], sites=[point(100, 0)])
         step = WhatIf(base).run([FacilityResized(0, 250.0)])
