@@ -177,7 +177,11 @@ class EditsOrder(Asked):
 
 
 class ScenarioOrder(EditsOrder):
-    """Edits on top of a run."""
+    """Edits on top of a run.
+
+    On a run that looks at one moment (`at`) a facility that is added has no hours and counts as open, one that is moved
+    keeps its own, and a gate that is opened is open then, whatever its hours say.
+    """
 
     run: Annotated[Text, Field(min_length=1, description="Id or name of a run, or `latest`")] = "latest"
     name: Name | None = None
@@ -297,12 +301,14 @@ class Difference(Answer):
 class ScenarioBrief(Answer):
     """A stored scenario in the list.
 
-    Stale: layers have changed since its base run was made; ``changed_layers`` names them.
+    Stale: layers have changed since its base run was made; ``changed_layers`` names them. ``at`` is the moment its run
+    looks at: what is added counts as open then; null where hours do not count.
     """
 
     id: int
     name: str | None
     run_id: int
+    at: str | None
     created_at: datetime
     changed_at: datetime
     revision: int
@@ -333,9 +339,10 @@ class ScenarioDetail(ScenarioBrief):
 
 
 class Draft(Answer):
-    """What edits would change; nothing was stored."""
+    """What edits would change; nothing was stored. ``at`` is the moment the run looks at, as in a scenario."""
 
     run_id: int
+    at: str | None
     stale: Literal[False] = False
     difference: Difference
 

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 EARLIEST, LATEST = datetime(1990, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001 - local wall-clock time
 
+CLOSED_GATES = "closed_gates"
+"""Names the gates shut at a moment among what a streetscape was made from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -214,7 +217,7 @@ def _close_gates(scape: Streetscape, clock: Clock, *, is_open: BoolArray) -> Str
         network=replace(network, edge_flags=flags),
         gate_point=scape.gate_point[is_open],
         # caches of links are named by it
-        made_from={**scape.made_from, "closed_gates": clock.gate_id.tolist()},
+        made_from={**scape.made_from, CLOSED_GATES: clock.gate_id.tolist()},
     )
 
 

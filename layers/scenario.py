@@ -84,7 +84,7 @@ class Scenarios:
             Layers have changed since.
         """
         with self._read() as connection:
-            run = fetch_run(connection, LATEST, of_all_hours=True)
+            run = fetch_run(connection, LATEST)
             if run.counts.get("buildings", 0) * len(run.counts.get("totals", ())) > WARM_FIGURES_MAX:
                 return
             base = self._find_base(connection, run)
@@ -112,7 +112,7 @@ class Scenarios:
             An edit cannot be carried out; ``parameter`` names it.
         """
         with self._read() as connection:
-            base = self._find_base(connection, fetch_run(connection, run, of_all_hours=True))
+            base = self._find_base(connection, fetch_run(connection, run))
         return compute_scenario(base, edits)
 
     def create(self, run: str, edits: Sequence[RawEdit], *, name: str | None = None) -> Made:
@@ -148,7 +148,7 @@ class Scenarios:
         """Set the edits of a scenario on another run; faults as :meth:`draft` and :meth:`append`."""
         with self._read() as connection:
             row = fetch_scenario(connection, scenario_id)
-            base = self._find_base(connection, fetch_run(connection, run, of_all_hours=True))
+            base = self._find_base(connection, fetch_run(connection, run))
         batches = read_batches(row)
         return self._replace(row, compute_scenario(base, batches.edits), batches)
 

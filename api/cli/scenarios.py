@@ -34,6 +34,9 @@ def scenario() -> None:
       onemap scenario add 7 --move 812 114.31 30.59           one more batch
       onemap scenario undo 7
       onemap scenario export 7 --what areas --out areas.geojson
+
+    On a run made with --at a facility that is added has no hours and counts as open, one that is moved keeps its own,
+    and a gate that is opened is open then, whatever its hours say.
     """
 
 
@@ -251,8 +254,10 @@ def _tell_detail(found: dict[str, Any], *, as_json: bool) -> None:
 def _tell_brief(one: dict[str, Any]) -> None:
     stale = f"  stale: {', '.join(one['changed_layers']) or 'its run'} changed" if one["stale"] else ""
     name = f" “{one['name']}”" if one["name"] else ""
+    moment = f" (at {one['at'].replace('T', ' ')}: what is added counts as open)" if one["at"] else ""
     click.echo(
-        f"Scenario {one['id']}{name} on run {one['run_id']}: {one['edits']} edits in {one['batches']} batches{stale}"
+        f"Scenario {one['id']}{name} on run {one['run_id']}{moment}: {one['edits']} edits in {one['batches']} "
+        f"batches{stale}"
     )
 
 

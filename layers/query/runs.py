@@ -62,7 +62,7 @@ def build_runs(*, after: int | None = None, limit: int | None = None) -> Select[
     return statement if limit is None else statement.limit(limit)
 
 
-def fetch_run(conn: Connection, reference: str, *, of_all_hours: bool = False) -> Row[Any]:
+def fetch_run(conn: Connection, reference: str) -> Row[Any]:
     """Return a run by id, by name (the newest of that name) or as ``latest``.
 
     Parameters
@@ -71,8 +71,6 @@ def fetch_run(conn: Connection, reference: str, *, of_all_hours: bool = False) -
         An open connection.
     reference
         Id, name or ``latest``.
-    of_all_hours
-        Whether ``latest`` passes over runs that look at one moment (``--at``).
 
     Raises
     ------
@@ -84,10 +82,7 @@ def fetch_run(conn: Connection, reference: str, *, of_all_hours: bool = False) -
     run = tables.run
     statement = select(run).order_by(run.c.id.desc()).limit(1)
     if reference == LATEST:
-        wanted = [run.c.state == "done"]
-        if of_all_hours:
-            wanted.append(run.c.request["at"].astext.is_(None))
-        row = conn.execute(statement.where(*wanted)).one_or_none()
+        row = conn.execute(statement.where(run.c.state == "done")).one_or_none()
         if row is None:
             raise NotReady("Reading the latest run: nothing has been run yet", hint="Run `onemap gaps run`.")
         return row

@@ -84,9 +84,12 @@ def build_scenarios(*, after: int | None = None, limit: int | None = None) -> Se
 
 def _build_scenario() -> Select[Any]:
     run = tables.run
-    return select(scenario, run.c.result_sha256.label("run_sha256_now"), run.c.name.label("run_name")).join(
-        run, run.c.id == scenario.c.run_id
-    )
+    return select(
+        scenario,
+        run.c.result_sha256.label("run_sha256_now"),
+        run.c.name.label("run_name"),
+        run.c.request["at"].astext.label("at"),
+    ).join(run, run.c.id == scenario.c.run_id)
 
 
 def fetch_scenario(conn: Connection, scenario_id: int) -> Row[Any]:
@@ -107,7 +110,7 @@ def describe_scenario(conn: Connection, row: Row[Any]) -> dict[str, Any]:
     """Return a scenario as lists tell it, with the layers that changed since its base run was made."""
     changed = find_changed_layers(conn, row.versions)
     return {
-        **{name: getattr(row, name) for name in ("id", "name", "run_id", "created_at", "changed_at", "revision")},
+        **{name: getattr(row, name) for name in ("id", "name", "run_id", "at", "created_at", "changed_at", "revision")},
         "edits": sum(len(batch) for batch in row.batches[: row.done]),
         "batches": row.done,
         "undone": len(row.batches) - row.done,

@@ -10,7 +10,7 @@ import numpy as np
 
 from geo.area_sums import HomeSums, add_children
 from geo.driving_turns import Drive
-from geo.errors import Conflict, RequestError
+from geo.errors import Conflict
 from geo.gaps import take_area_rows
 from geo.units import MM_PER_M
 from geo.whatif.edits import Facilities
@@ -52,7 +52,7 @@ class ScenarioBase:
     run_id, run_sha256, versions
         Which run, its figures and the layer versions they were made from.
     study, result
-        The store it was made from, and its figures as arrays.
+        The store it was made from, at the moment it looks at, and its figures as arrays.
     engines
         One a profile of the run.
     numbers
@@ -76,6 +76,11 @@ class ScenarioBase:
     supply: list[Supply]
     driven: frozenset[str]
     _sums: dict[tuple[int, str], tuple[IntArray, IntArray]] = field(default_factory=dict)
+
+    @property
+    def at(self) -> str | None:
+        """Return the moment the run looks at, in local time; None where hours do not count."""
+        return None if self.study.clock is None else self.study.clock.at
 
     @property
     def tree(self) -> AreaTree:
@@ -162,9 +167,9 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
     connection
         An open connection that sees the state `study` was made from.
     study
-        The store as arrays.
+        The store as arrays, at any hour.
     run
-        The stored run.
+        The stored run; of one that looks at a moment, what is closed then serves nobody and lets nobody pass.
     engine
         Reader for the streets, which are read when the first edit of a street needs them.
 
@@ -174,14 +179,10 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
         A layer has changed since the run was made, or its figures are not those of this store and release.
     """
     check_is_current(connection, run)
-    if run.request.get("at") is not None:
-        raise RequestError(
-            f"Setting edits on run {run.id}: it looks at one moment ({run.request['at']}), edits are for all hours",
-            hint="set them on a run without --at",
-            parameter="run",
-        )
-    result = load_result(connection, study, run.id)
     plan = prepare_run(connection, study, read_request(run.request))
+    # as it is at the moment that the run looks at, where it looks at one
+    study = plan.study
+    result = load_result(connection, study, run.id)
     if [_key(column) for column in result.columns] != [_key(column) for column in plan.columns]:
         raise Conflict(
             f"Setting edits on run {run.id}: the standards pack judges other types or limits today",

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from geo.errors import Conflict
 from geo.joins import join_streets
 from geo.whatif.edits import Town
+from layers.hours import CLOSED_GATES
 from layers.network import fetch_columns, fetch_streets, fetch_walls, list_sources, whole_numbers
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class TownSource:
 
 
 def load_town(connection: Connection, study: Study) -> Town:
-    """Return what the network of a study was compiled from.
+    """Return what the network of a study was compiled from, with the gates that are shut at its moment.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def load_town(connection: Connection, study: Study) -> Town:
     Conflict
         Streets, compounds or gates have changed since the study was made.
     """
-    made_from = study.streetscape.made_from
+    closed = [] if study.clock is None else study.clock.gate_id.tolist()
+    made_from = {name: value for name, value in study.streetscape.made_from.items() if name != CLOSED_GATES}
     if list_sources(connection) != made_from:
         raise Conflict(
             "Reading the streets of a scenario: they changed since its base run was made",
@@ -79,6 +81,7 @@ def load_town(connection: Connection, study: Study) -> Town:
         gate_point=gate_point,
         barriers=study.streetscape.barriers,
         metric_crs=metric_crs,
+        closed_gates=frozenset(closed),
         max_link_m=study.settings.link_max_m,
         outline_reach_m=study.settings.entrance_within_m,
     )

@@ -34,6 +34,7 @@ NINE = "EDU_NINEYEAR"  # serves primary pupils, too
 REQUEST = GapRequest(types=(CLINIC, PRIMARY), profiles=("adult", "wheelchair"))
 
 Figures = dict[tuple[Any, ...], dict[str, Any]]
+RawEdits = list[dict[str, Any]]
 
 
 class ScenarioTown:
@@ -171,8 +172,12 @@ class DataEditor:
         self._set(tables.street, key if key > 0 else self.drawn[-key - 1], foot="yes", access=None)
 
     def open_gate(self, edit: dict[str, Any]) -> None:
-        """Open it to everybody."""
-        self._set(tables.gate, edit["gate_id"], opens_to=edit.get("opens_to", "all"))
+        """Open it to everybody, at any hour."""
+        self._set(tables.gate, edit["gate_id"], opens_to=edit.get("opens_to", "all"), hours=None)
+
+    def close_gate(self, edit: dict[str, Any]) -> None:
+        """Close it at all hours; only runs that look at a moment see that."""
+        self._set(tables.gate, edit["gate_id"], hours="off")
 
     def draw_path(self, edit: dict[str, Any]) -> None:
         """Insert a street."""
@@ -193,3 +198,44 @@ def read_buildings(connection: Connection, run_id: int) -> Figures:
     rows = connection.execute(build_run_buildings(run_id)).mappings().all()
     keys, names = ("building_id", "type", "profile"), ("status", "reach_s", "facility_id", "people", "area_code")
     return {tuple(row[key] for key in keys): {name: row[name] for name in names} for row in rows}
+
+
+def check_against_full_run(
+    store: Store, edits: RawEdits, difference: dict[str, Any], request: GapRequest = REQUEST
+) -> None:
+    """Edit the data themselves, run everything, and compare what differs from the base run."""
+    with store.db.writer.begin() as connection:
+        areas, homes = read_areas(connection, store.run_id), read_buildings(connection, store.run_id)
+        editor = DataEditor(connection)
+        editor.apply(edits)
+    again = run_gaps(store.db.writer, store.settings, request)
+    with store.db.reader.connect() as connection:
+        areas_now, homes_now = read_areas(connection, again.id), read_buildings(connection, again.id)
+    new = {key: -number for number, key in enumerate(editor.added, start=1)}
+    for row in difference["areas"]:
+        key = tuple(row[name] for name in ("type", "profile", "demand_group", "level", "area_code", "parent_code"))
+        for side, figures in (("before", areas), ("after", areas_now)):
+            assert {name: row[side][name] for name in figures[key]} == figures[key], (key, side)
+    told = {
+        tuple(row[n] for n in ("type", "profile", "demand_group", "level", "area_code", "parent_code"))
+        for row in difference["areas"]
+    }
+    # nothing that differs is left out
+    assert {key for key, figures in areas_now.items() if figures != areas[key]} <= told
+    changed = {(row["building_id"], row["type"], row["profile"]): row for row in difference["buildings"]}
+    assert len(changed) == len(difference["buildings"]) == difference["buildings_changed"]
+    for key, now in homes_now.items():
+        now["facility_id"] = new.get(now["facility_id"], now["facility_id"])
+        assert (key in changed) == (now != homes[key]), (key, now, homes[key])
+        if key in changed:
+            row = changed[key]
+            for side, home in (("before", homes[key]), ("after", now)):
+                found = {name: row[f"{name}_{side}"] for name in ("status", "reach_s", "facility_id")}
+                assert found == {name: home[name] for name in found}, (key, side)
+            assert (row["people"], row["area_code"]) == (now["people"], now["area_code"])
+    totals = {(total["type"], total["profile"]): total for total in again.totals}
+    for row in difference["types"]:
+        total = totals[row["type"], row["profile"]]
+        assert {name: row["after"][name] for name in ("covered", "gap", "unknown", "facilities")} == {
+            name: total[name] for name in ("covered", "gap", "unknown", "facilities")
+        }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import func, select
@@ -26,11 +26,12 @@ from tests.layers.scenario_town import (
     PRIMARY,
     REQUEST,
     DataEditor,
+    RawEdits,
     Store,
     at,
+    check_against_full_run,
     find_street,
     lonlat,
-    read_areas,
     read_buildings,
     way,
 )
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from tests.conftest import Db
-
-RawEdits = list[dict[str, Any]]
 
 
 @pytest.fixture
@@ -108,45 +107,6 @@ EDITS = (
     "steps drawn and closed again",
     "everything",
 )
-
-
-def check_against_full_run(store: Store, edits: RawEdits, difference: dict[str, Any]) -> None:
-    """Edit the data themselves, run everything, and compare what differs from the base run."""
-    with store.db.writer.begin() as connection:
-        areas, homes = read_areas(connection, store.run_id), read_buildings(connection, store.run_id)
-        editor = DataEditor(connection)
-        editor.apply(edits)
-    again = run_gaps(store.db.writer, store.settings, REQUEST)
-    with store.db.reader.connect() as connection:
-        areas_now, homes_now = read_areas(connection, again.id), read_buildings(connection, again.id)
-    new = {key: -number for number, key in enumerate(editor.added, start=1)}
-    for row in difference["areas"]:
-        key = tuple(row[name] for name in ("type", "profile", "demand_group", "level", "area_code", "parent_code"))
-        for side, figures in (("before", areas), ("after", areas_now)):
-            assert {name: row[side][name] for name in figures[key]} == figures[key], (key, side)
-    told = {
-        tuple(row[n] for n in ("type", "profile", "demand_group", "level", "area_code", "parent_code"))
-        for row in difference["areas"]
-    }
-    # nothing that differs is left out
-    assert {key for key, figures in areas_now.items() if figures != areas[key]} <= told
-    changed = {(row["building_id"], row["type"], row["profile"]): row for row in difference["buildings"]}
-    assert len(changed) == len(difference["buildings"]) == difference["buildings_changed"]
-    for key, now in homes_now.items():
-        now["facility_id"] = new.get(now["facility_id"], now["facility_id"])
-        assert (key in changed) == (now != homes[key]), (key, now, homes[key])
-        if key in changed:
-            row = changed[key]
-            for side, home in (("before", homes[key]), ("after", now)):
-                found = {name: row[f"{name}_{side}"] for name in ("status", "reach_s", "facility_id")}
-                assert found == {name: home[name] for name in found}, (key, side)
-            assert (row["people"], row["area_code"]) == (now["people"], now["area_code"])
-    totals = {(total["type"], total["profile"]): total for total in again.totals}
-    for row in difference["types"]:
-        total = totals[row["type"], row["profile"]]
-        assert {name: row["after"][name] for name in ("covered", "gap", "unknown", "facilities")} == {
-            name: total[name] for name in ("covered", "gap", "unknown", "facilities")
-        }
 
 
 @pytest.mark.parametrize("name", EDITS)
