@@ -22,7 +22,7 @@ import pandas as pd
 import shapely
 
 from geo.costs import finish_costs
-from geo.network import CONNECTOR
+from geo.network import CONNECTOR, SHUT, UNBARRED
 from geo.units import MS_PER_S
 
 if TYPE_CHECKING:
@@ -252,20 +252,24 @@ def _runs_along(piece: npt.NDArray[np.float64], whole: npt.NDArray[np.float64]) 
 
 
 def cost_driving(
-    network: Network, roads: Roads, *, along: BoolArray, gate_mm_s: int
+    network: Network, roads: Roads, *, along: BoolArray, gate_mm_s: int, unbarred: Roads | None = None
 ) -> tuple[UInt32Array, UInt32Array]:
     """Return the milliseconds of every edge driven from a to b and from b to a; NO_COST where that is closed.
+
+    A street that `roads` does not hold is none for vehicles: a path that an edit draws.
 
     Parameters
     ----------
     network
         The compiled network.
     roads
-        How each street is driven; holds every street of the network.
+        How each street is driven.
     along
         Edges that run the way their street's line was drawn, shape (edges,).
     gate_mm_s
         Speed through gates in millimetres per second.
+    unbarred
+        The same streets as they are driven where an edit opens them; None where there are no edits.
 
     Raises
     ------
@@ -275,8 +279,14 @@ def cost_driving(
     is_gate = (network.edge_flags & CONNECTOR) != 0
     row = np.searchsorted(roads.street_id, network.edge_street)
     row = np.minimum(row, roads.street_id.shape[0] - 1)
-    speed = np.where(is_gate, gate_mm_s, roads.speed_mm_s[row])
-    way = np.where(is_gate, 0, roads.one_way[row] * np.where(along, 1, -1))
+    speed, one_way = roads.speed_mm_s[row], roads.one_way[row]
+    if unbarred is not None:
+        is_open = (network.edge_flags & UNBARRED) != 0
+        speed = np.where(is_open, unbarred.speed_mm_s[row], speed)
+        one_way = np.where(is_open, unbarred.one_way[row], one_way)
+    speed = np.where(is_gate, gate_mm_s, np.where(roads.street_id[row] == network.edge_street, speed, 0))
+    speed = np.where((network.edge_flags & SHUT) != 0, 0, speed)
+    way = np.where(is_gate, 0, one_way * np.where(along, 1, -1))
     whole = np.maximum(speed, 1)
     ms = (network.edge_mm * MS_PER_S + whole // 2) // whole
     return finish_costs(network, ms, (speed == 0) | (way < 0)), finish_costs(network, ms, (speed == 0) | (way > 0))

@@ -29,6 +29,10 @@ NO_WHEELCHAIR = 4
 CONNECTOR = 8
 """Edge flags; a connector is the way through a gate, from outside (`edge_a`) to inside (`edge_b`)."""
 
+SHUT = 16
+UNBARRED = 32
+"""What edits make of a way beside the flags above: closed to vehicles too, or open to all its class is for."""
+
 SNAP_SPLIT_M = 0.01
 """A cut nearer than this to an end of the line is that end."""
 

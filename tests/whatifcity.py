@@ -9,10 +9,12 @@ import numpy as np
 import shapely
 
 from geo.costs import WalkProfile
+from geo.driving import Roads
+from geo.driving_turns import TurnRules
 from geo.link import Barriers, Ways, link_points, link_sites, split_long_barriers
 from geo.network import CLOSED_ON_FOOT, STEPS, Gates, Streets
 from geo.radius import find_radius
-from geo.reach import Homes, find_reach, prepare_walk
+from geo.reach import Homes, find_reach
 from geo.slope import GRADE_UNIT, Ground
 from geo.units import NO_COST, to_mm
 from geo.whatif.edits import (
@@ -32,13 +34,13 @@ from geo.whatif.edits import (
     build_town,
 )
 from geo.whatif.engine import Base, Column, Figures, Step
+from geo.whatif.rules import ByVehicle, OnFoot
 from tests.gridcity import ORIGIN, GridCity, box, line, objects, point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from geo.network import Network
-    from geo.reach import Walk
     from geo.units import ObjectArray
 
 Rng = np.random.Generator
@@ -57,13 +59,12 @@ def make_base(
     *,
     bounds_s: Sequence[float],
     profile: WalkProfile = PACE,
-    make_walk: Callable[[Network], Walk] | None = None,
+    vehicle: ByVehicle | None = None,
     make_ground: Callable[[Network], Ground | None] | None = None,
 ) -> Base:
     """Return the base of a full run."""
     network = build_town(town)
-    ground = None if make_ground is None else make_ground(network)
-    walk = prepare_walk(network, profile, ground) if make_walk is None else make_walk(network)
+    walk = (OnFoot(profile, make_ground) if vehicle is None else vehicle).lay_out(network)
     is_open = (walk.cost_ab != NO_COST) | (walk.cost_ba != NO_COST)
     ways = Ways(network, is_open, town.barriers, town.max_link_m, town.outline_reach_m)
     zone = town.walls.find_zones(np.asarray(shapely.point_on_surface(homes), dtype=object))
@@ -89,7 +90,37 @@ def make_base(
         max_link_m=town.max_link_m,
         outline_reach_m=town.outline_reach_m,
         make_ground=make_ground,
-        make_walk=make_walk,
+        load_vehicle=None if vehicle is None else lambda: vehicle,
+    )
+
+
+def make_vehicle(rng: Rng, town: Town, *, turns: int) -> ByVehicle:
+    """Return a vehicle with speeds, one-way streets and at most so many turn rules where chance puts them."""
+    streets = town.streets
+    count = streets.street_id.shape[0]
+
+    def draw() -> Roads:
+        speed = rng.choice([0, 4_000, 7_500, 11_111], count, p=[0.15, 0.4, 0.3, 0.15]).astype(np.int64)
+        way = rng.choice([0, 0, 0, 1, -1], count)
+        return Roads(streets.street_id, speed, np.where(speed == 0, 0, way).astype(np.int8))
+
+    end = to_mm(shapely.get_coordinates(shapely.get_point(np.repeat(streets.line, 2), [0, -1] * count)))
+    pairs = [
+        (i, j)
+        for i in range(end.shape[0])
+        for j in np.flatnonzero((np.abs(end - end[i]) <= 20).all(axis=1)).tolist()
+        if i // 2 != j // 2 or rng.random() < 0.1
+    ]
+    few = np.array([pairs[int(k)] for k in rng.permutation(len(pairs))[:turns]], dtype=np.int64).reshape(-1, 2)
+    return ByVehicle(
+        profile=WalkProfile("driving", 2.0),
+        street_id=streets.street_id,
+        line=streets.line,
+        roads=draw(),
+        unbarred=draw(),
+        turns=TurnRules(few[:, 0] // 2, few[:, 0] % 2, few[:, 1] // 2, few[:, 1] % 2, rng.random(few.shape[0]) < 0.3),
+        gate_mm_s=3_333,
+        passes_gates=bool(rng.random() < 0.5),
     )
 
 
@@ -274,8 +305,8 @@ def _build_walls(city: GridCity, rng: Rng, columns: int, rows: int, spacing: flo
         city.gates = [city.gates[int(i)] for i in order]
 
 
-def random_city(rng: Rng, *, with_shapes: bool = True, homes: int = 60) -> RandomCity:
-    """Return a small city with everything that can go wrong in it."""
+def random_city(rng: Rng, *, with_shapes: bool = True, homes: int = 60, turns: int | None = None) -> RandomCity:
+    """Return a small city with everything that can go wrong in it, driven where a number of turn rules is given."""
     columns, rows = int(rng.integers(2, 6)), int(rng.integers(2, 5))
     spacing = float(rng.choice([100.0, 130.7]))
     width, height = columns * spacing, rows * spacing
@@ -301,14 +332,16 @@ def random_city(rng: Rng, *, with_shapes: bool = True, homes: int = 60) -> Rando
     sites = [maker._site(rng) for _ in range(int(rng.integers(1, 9)))]
     serves = [[row for row in range(len(sites)) if rng.random() < 0.5] for _ in range(3)]
     profile = [PACE, SLOW, WHEELS, CLIMBER][int(rng.integers(0, 4))]
+    town = make_town(city)
     maker.base = make_base(
-        make_town(city),
+        town,
         objects(places),
         objects(sites),
         serves,
-        bounds_s=[150.0, 400.0, float(rng.integers(100, 3000))],
+        bounds_s=[150.0, 400.0, float(rng.integers(100, 3000))] if turns is None else [20.0, 60.0, 400.0],
         profile=profile,
-        make_ground=make_hill if profile is CLIMBER else None,
+        vehicle=None if turns is None else make_vehicle(rng, town, turns=turns),
+        make_ground=make_hill if turns is None and profile is CLIMBER else None,
     )
     return maker
 

@@ -12,16 +12,18 @@ from geo.gaps import Status, find_status
 from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Barriers, Entrances, Ways, link_points, link_sites
 from geo.places import Places
 from geo.radius import find_radius
-from geo.reach import Homes, Walk, find_reach, prepare_walk
+from geo.reach import Homes, Walk, find_reach
 from geo.units import NO_COST, BoolArray, Int32Array, ObjectArray
 from geo.walls import Walls
 from geo.whatif.edits import Edit, Facilities, Town, apply_edits, build_town
+from geo.whatif.rules import OnFoot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from geo.network import Network
     from geo.slope import Ground
+    from geo.whatif.rules import ByVehicle, Rules
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,8 @@ class Base:
         Link distances, see :class:`geo.link.Ways`.
     make_ground
         Gives the slopes and crossings of a network's edges, or of a few of them; None where all streets are level.
-    make_walk
-        Lays a network out as a full run does; None for walking by ``walk.profile``. Where it is given, edits of streets
-        and gates are answered by a full run.
+    load_vehicle
+        Gives the rules of a vehicle, asked for by the first edit of a street or gate; None for who goes on foot.
     """
 
     town: Town | Callable[[], Town]
@@ -94,13 +95,13 @@ class Base:
     max_link_m: float = MAX_LINK_M
     outline_reach_m: float = OUTLINE_REACH_M
     make_ground: Callable[[Network], Ground | None] | None = None
-    make_walk: Callable[[Network], Walk] | None = None
+    load_vehicle: Callable[[], ByVehicle] | None = None
 
-    def lay_out(self, network: Network) -> Walk:
-        """Return a network as the profile walks it."""
-        if self.make_walk is not None:
-            return self.make_walk(network)
-        return prepare_walk(network, self.walk.profile, None if self.make_ground is None else self.make_ground(network))
+    def load_rules(self) -> Rules:
+        """Return how the profile moves over any town."""
+        if self.load_vehicle is not None:
+            return self.load_vehicle()
+        return OnFoot(self.walk.profile, self.make_ground)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together.
@@ -228,7 +229,7 @@ def run_in_full(base: Base, edits: Sequence[Edit], *, threads: int = 1) -> list[
     """
     town, facilities = apply_edits(base.load_town(), base.facilities, edits)
     network = build_town(town)
-    walk = base.lay_out(network)
+    walk = base.load_rules().lay_out(network)
     is_walkable = (walk.cost_ab != NO_COST) | (walk.cost_ba != NO_COST)
     ways = Ways(network, is_walkable, town.barriers, town.max_link_m, town.outline_reach_m)
     links = link_points(base.home, base.homes.zone, ways=ways)

@@ -5,9 +5,11 @@ edited data. Edits apply one after the other, so a path may join a path drawn be
 
 - Facility rows are stable: one that is added gets the next row, one that is moved keeps its own, one that is closed
   leaves all types and its row stays a hole. So ties go to the older facility.
-- A street that is closed is closed to people on foot; opening it lets everybody walk, private ways included.
+- A street that is closed is closed to people on foot and to vehicles. Opening it lets everybody walk, private ways
+  included, and vehicles drive it as its class, direction and limit say.
 - A gate that is closed lets nobody pass and no site is entered by it; the wall stays a wall, also when it was the last
-  gate.
+  gate. Others are passed by vehicles as any gate is: by some all of them, by some those open to all.
+- A path is for people on foot: no vehicle drives it.
 - Both ends of a path that is drawn move to the nearest place within the snapping distance on a street open on foot, not
   across a wall, and split the street there. A path whose ends both join nothing is refused.
 """
@@ -22,7 +24,17 @@ import numpy as np
 import shapely
 
 from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Barriers
-from geo.network import CLOSED_ON_FOOT, NO_WHEELCHAIR, STEPS, Gates, Network, Streets, build_network, cut_line
+from geo.network import (
+    CLOSED_ON_FOOT,
+    NO_WHEELCHAIR,
+    STEPS,
+    UNBARRED,
+    Gates,
+    Network,
+    Streets,
+    build_network,
+    cut_line,
+)
 from geo.units import FloatArray, IntArray, ObjectArray
 from geo.walls import OUTSIDE, Walls
 from geo.whatif.edits_facilities import Facilities, append_object, edit_facilities, find_zone
@@ -48,7 +60,7 @@ from geo.whatif.edits_kinds import (
     check_count,
     check_geometry,
 )
-from geo.whatif.edits_streets import StreetBook, StreetShelf, is_end, split_row
+from geo.whatif.edits_streets import StreetBook, StreetShelf, close_flags, is_end, open_flags, split_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +110,11 @@ class Town:
         """Return the gates by which sites may be entered."""
         return self.gate_point[~np.isin(self.gate_point_id, list(self.closed_gates))]
 
+    @cached_property
+    def shelf(self) -> StreetShelf:
+        """Return the streets with the means to find them; one for all who edit this town."""
+        return StreetShelf(self.streets)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -145,7 +162,7 @@ def start_plan(town: Town) -> Plan:
     town
         The town.
     """
-    book = StreetBook(StreetShelf(town.streets), {})
+    book = StreetBook(town.shelf, {})
     return Plan(town, book, town.gates, town.gate_point_id, town.gate_point, town.closed_gates)
 
 
@@ -154,12 +171,10 @@ def _edit_street(plan: Plan, edit: StreetClosed | StreetOpened, place: Place) ->
         raise place.refuse(f"there is no street {edit.street_id}")
     rows = plan.book.take([edit.street_id])
     if isinstance(edit, StreetClosed):
-        rows = Streets(
-            rows.street_id, rows.line, rows.flags | np.uint8(CLOSED_ON_FOOT), rows.is_private, rows.node_a, rows.node_b
-        )
+        rows = replace(rows, flags=close_flags(rows.flags))
     else:
-        flags = rows.flags & np.uint8(0xFF ^ CLOSED_ON_FOOT)
-        rows = Streets(rows.street_id, rows.line, flags, np.zeros_like(rows.is_private), rows.node_a, rows.node_b)
+        flags = open_flags(rows.flags) | np.uint8(UNBARRED)
+        rows = replace(rows, flags=flags, is_private=np.zeros_like(rows.is_private))
     return replace(plan, book=plan.book.put(rows))
 
 
@@ -339,5 +354,5 @@ def build_town(town: Town) -> Network:
     closed = np.flatnonzero(network.edge_gate >= 0)
     closed = closed[np.isin(network.gate_id[network.edge_gate[closed]], list(town.closed_gates))]
     flags = network.edge_flags.copy()
-    flags[closed] |= CLOSED_ON_FOOT
+    flags[closed] = close_flags(flags[closed])
     return replace(network, edge_flags=flags)

@@ -68,14 +68,14 @@ class FacilityResized:
 
 @dataclass(frozen=True, slots=True)
 class StreetClosed:
-    """A street nobody may walk; all rows of the store id."""
+    """A street nobody may walk or drive; all rows of the store id."""
 
     street_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class StreetOpened:
-    """A street everybody may walk; all rows of the store id."""
+    """A street everybody may walk, and vehicles of its class may drive; all rows of the store id."""
 
     street_id: int
 

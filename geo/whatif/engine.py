@@ -111,7 +111,7 @@ class WhatIf:
         self.base = base
         self._labels_kept = max(labels_kept, 1)
         self._lock = RLock()
-        self._work = Patchwork(base.walk, base.make_ground)
+        self._work = Patchwork(base.walk, base.load_rules)
         self._desk = RepairDesk()
         self._rules = LinkRules(base.barriers, base.max_link_m, base.outline_reach_m)
         self._bounds_ms = [check_bound(column.bound_s) for column in base.columns]
@@ -235,13 +235,9 @@ class WhatIf:
                 plan = self._plan if plan is None else plan
                 for number, edit in on_streets:
                     plan = edit_plan(plan, edit, number=number)
-            if parent.full is not None or (on_streets and not self._can_patch):
+            if parent.full is not None or (on_streets and not self._work.can_patch):
                 return self._run_in_full(parent, edits, facilities, plan)
             return self._solve(parent, edits, facilities, plan, threads=threads)
-
-    @property
-    def _can_patch(self) -> bool:
-        return self._work.is_plain and self.base.make_walk is None
 
     def _run_in_full(self, parent: Step, edits: tuple[Edit, ...], facilities: Facilities, plan: Plan | None) -> Step:
         every = parent.edits + edits
@@ -299,6 +295,9 @@ class WhatIf:
         for number in numbers:
             column = step.columns[number]
             if column.leaks is not None:
+                continue
+            if self._work.rules.is_vehicle:
+                step.columns[number] = replace(column, leaks={})
                 continue
             label = self._find_labels(number, step).label
             self._go_to(step)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from geo.costs import cost_edges, find_walkable
 from geo.errors import DataError
-from geo.network import CLOSED_ON_FOOT, GATE_REACH_M, Draft, Gates, draft_edges
+from geo.network import GATE_REACH_M, Draft, Gates, draft_edges
 from geo.units import Int32Array, IntArray, ObjectArray, to_mm
 from geo.walls import Walls
+from geo.whatif.edits_streets import close_flags, open_flags
 from geo.whatif.patch_ends import NOTHING_TIED, Tie, tie_ends
 from geo.whatif.patch_work import DEAD, Anything, Arcs, Patchwork
 
@@ -120,7 +120,7 @@ def _close_gates(draft: Draft, plan: Plan) -> None:
     """Mark connectors through gates nobody may pass."""
     connector = np.flatnonzero(draft.gate >= 0)
     closed = np.isin(plan.gates.gate_id[draft.gate[connector]], list(plan.closed_gates))
-    draft.flags[connector[closed]] |= CLOSED_ON_FOOT
+    draft.flags[connector[closed]] = close_flags(draft.flags[connector[closed]])
 
 
 def _find_touched_gates(before: Plan, after: Plan, changed: set[int]) -> IntArray:
@@ -232,7 +232,7 @@ def _write_edges(work: Patchwork, plan: Plan, draft: Draft, tie: Tie) -> IntArra
     work.add_lines(list(draft.line))
     gate = draft.gate.astype(np.int64)
     residents = np.zeros(count, dtype=bool)
-    residents[gate >= 0] = ~plan.gates.opens_to_all[gate[gate >= 0]]
+    residents[gate >= 0] = work.find_residents(plan.gates.opens_to_all[gate[gate >= 0]])
     values: dict[str, Anything] = {
         "exit_a": tie.new_a,
         "exit_b": tie.new_b,
@@ -251,19 +251,19 @@ def _write_edges(work: Patchwork, plan: Plan, draft: Draft, tie: Tie) -> IntArra
 
 
 def _write_costs(work: Patchwork, edge: IntArray) -> None:
-    """Take the costs of edges from their lengths, flags and ground."""
+    """Take the costs of edges anew."""
     if edge.size == 0:
         return
-    few = work.take(edge)
-    ground = None if work.make_ground is None else work.make_ground(few)
-    cost_ab, cost_ba = cost_edges(few, work.profile, ground)
+    cost_ab, cost_ba, is_open = work.rules.cost(work.take(edge))
     work.set("cost_ab", edge, cost_ab)
     work.set("cost_ba", edge, cost_ba)
-    work.set("is_walkable", edge, find_walkable(few, work.profile, ground))
+    work.set("is_walkable", edge, is_open)
 
 
 def _write_gates(work: Patchwork, zones: frozenset[int]) -> None:
-    """List the residents' gates of some compounds anew."""
+    """List the residents' gates of some compounds anew; to a vehicle they are open or closed, never theirs."""
+    if work.rules.is_vehicle:
+        return
     connector = work.connectors()
     connector = connector[work["is_residents"][connector] != 0]
     for zone in sorted(zones):
@@ -360,9 +360,9 @@ def _write_kept(work: Patchwork, plan: Plan, match: _Match, switched: IntArray) 
     work.set(
         "edge_flags",
         switched,
-        np.where(closed, flags | np.uint8(CLOSED_ON_FOOT), flags & np.uint8(0xFF ^ CLOSED_ON_FOOT)),
+        np.where(closed, close_flags(flags), open_flags(flags)),
     )
-    work.set("is_residents", switched, ~plan.gates.opens_to_all[gate])
+    work.set("is_residents", switched, work.find_residents(plan.gates.opens_to_all[gate]))
 
 
 def _bury(work: Patchwork, dead: IntArray) -> None:

@@ -16,7 +16,7 @@ import shapely
 
 from geo.network import Network
 from geo.search.graph import find_residents_gates
-from geo.units import NO_COST, FloatArray, Int32Array, IntArray, ObjectArray, UInt32Array
+from geo.units import NO_COST, BoolArray, FloatArray, Int32Array, IntArray, ObjectArray, UInt32Array
 from geo.whatif import repair_rows
 from geo.whatif.patch_index import BoxGrid
 
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from geo.reach import Walk
-    from geo.slope import Ground
-
-    MakeGround = Callable[[Network], Ground | None]
+    from geo.whatif.rules import Rules
 
 Anything = npt.NDArray[Any]
 
@@ -88,11 +86,10 @@ class Diff:
 class Patchwork:
     """The arrays of one walk as they are in one state."""
 
-    def __init__(self, walk: Walk, make_ground: MakeGround | None = None) -> None:
+    def __init__(self, walk: Walk, load_rules: Callable[[], Rules]) -> None:
         network = walk.network
-        self.make_ground = make_ground
+        self._load_rules = load_rules
         self.network = network
-        self.profile = walk.profile
         self.is_plain = bool(
             walk.graph.node_count == network.node_count
             and np.array_equal(walk.exit_a, network.edge_a)
@@ -119,6 +116,26 @@ class Patchwork:
     def __getitem__(self, name: str) -> Anything:
         """Return one array as it is now, spare room included."""
         return self._arrays[name]
+
+    @cached_property
+    def rules(self) -> Rules:
+        """Return how the profile moves, asked for at the first edit of a street or gate."""
+        return self._load_rules()
+
+    @property
+    def can_patch(self) -> bool:
+        """Return whether what edited streets change can be found from the ways they touch."""
+        return self.is_plain and self.rules.can_patch
+
+    def find_residents(self, opens_to_all: BoolArray) -> BoolArray:
+        """Return which of some gates only residents may pass.
+
+        Parameters
+        ----------
+        opens_to_all
+            Whether each gate is open to all.
+        """
+        return np.zeros_like(opens_to_all) if self.rules.passes_gates else ~opens_to_all
 
     @property
     def seed_a(self) -> Int32Array:

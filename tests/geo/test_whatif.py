@@ -9,14 +9,10 @@ import numpy as np
 import pytest
 import shapely
 
-from geo.costs import WalkProfile
-from geo.driving_turns import TurnBans, prepare_drive
 from geo.errors import DataError, RequestError
 from geo.gaps import COVERED, UNKNOWN
 from geo.network import CLOSED_ON_FOOT, STEPS
-from geo.units import NO_COST
 from geo.whatif.edits import (
-    FACILITY_EDITS,
     MAX_EDITS,
     Edit,
     FacilityAdded,
@@ -33,13 +29,10 @@ from geo.whatif.edits import (
 )
 from geo.whatif.engine import Base, Step, WhatIf, run_in_full
 from tests.gridcity import PAPER, GridCity, box, line, objects, point
-from tests.whatifcity import RandomCity, make_base, make_town, random_city, show_difference
+from tests.whatifcity import make_base, make_town, random_city, show_difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from geo.network import Network
-    from geo.reach import Walk
 
 
 def check_step(base: Base, step: Step) -> None:
@@ -50,10 +43,10 @@ def check_step(base: Base, step: Step) -> None:
         assert not difference, f"column {number} after {step.edits}: {difference}"
 
 
-def try_city(seed: int, *, steps: int, homes: int = 60) -> int:
+def try_city(seed: int, *, steps: int, homes: int = 60, turns: int | None = None) -> int:
     """Ask a random city random questions, undoing some, and return how many were answered."""
     rng = np.random.default_rng(seed)
-    city = random_city(rng, homes=homes)
+    city = random_city(rng, homes=homes, turns=turns)
     engine = WhatIf(city.base, labels_kept=int(rng.integers(1, 4)))
     step = engine.start
     answered = 0
@@ -344,51 +337,6 @@ class TestSteps:
         assert not asked
         step.apply([StreetClosed(2)]).apply([StreetClosed(3)])
         assert len(asked) == 1
-
-    def test_a_walk_of_another_kind_is_answered_by_a_full_run(self) -> None:
-        base = self.base()
-        full = Base(**{**vars(base), "make_walk": base.lay_out})
-        one, other = WhatIf(base), WhatIf(full)
-        edits: list[Edit] = [StreetClosed(2), FacilityClosed(0)]
-        assert np.array_equal(one.run(edits).answer.columns[0].reach_ms, other.run(edits).answer.columns[0].reach_ms)
-        check_step(full, other.run(edits).apply([FacilityAdded(point(100, 20), (0,))]))
-        check_step(full, other.run([FacilityClosed(0)]))
-
-
-def drive_all(network: Network) -> Walk:
-    """Return a network as driven where the street's number says which way, how fast and which turns are banned."""
-    street = network.edge_street
-    ms = (network.edge_mm * (50 + street * 37 % 350) // 1000).astype(np.uint32)
-    ahead, back = ms.copy(), ms.copy()
-    ahead[street % 7 == 3] = NO_COST
-    back[street % 7 == 5] = NO_COST
-    bans = []
-    for node in range(network.node_count):
-        edges = network.adj_edge[network.indptr[node] : network.indptr[node + 1]].tolist()
-        bans += [(e, node, f) for e in edges for f in edges if (street[e] * 31 + street[f] * 17) % 4 == 0]
-    table = np.array(bans, dtype=np.int64).reshape(-1, 3)
-    turns = TurnBans(table[:, 0], table[:, 1], table[:, 2])
-    return prepare_drive(network, WalkProfile("driving", 2.0), ahead, back, bans=turns)
-
-
-@pytest.mark.parametrize("seed", range(25))
-def test_facilities_of_a_driven_town_are_patched_and_its_streets_run_in_full(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    homes = objects([point(*xy) for xy in rng.uniform(-20, 520, (60, 2))])
-    sites = objects([point(*xy) for xy in rng.uniform(-20, 520, (6, 2))])
-    town = make_town(GridCity.grid(5, 5))
-    base = make_base(town, homes, sites, [[0, 2, 3], range(6)], bounds_s=[60.0, 600.0], make_walk=drive_all)
-    city = RandomCity(base, 500, 500, with_shapes=True)
-    step = WhatIf(base).start
-    changed = 0
-    for _ in range(6):
-        edit = city.draw_edit(rng, step)
-        while seed % 5 and not isinstance(edit, FACILITY_EDITS):
-            edit = city.draw_edit(rng, step)
-        step = step.apply([edit])
-        check_step(base, step)
-        changed += sum(column.rows.size for column in step.answer.columns)
-    assert changed
 
 
 BAD = [
