@@ -34,35 +34,132 @@ def _union(parent: IntArray, i: int, j: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _join_cells(
-    parent: IntArray,
-    key: IntArray,
-    order: IntArray,
+def _mix(a: int, b: int) -> int:
+    """Return a number below 2 ** 63 that differs for most pairs."""
+    code = a * 7046029254386353131 + b * 1609587929392839161
+    return int(code ^ (code >> 29)) & 0x7FFFFFFFFFFFFFFF
+
+
+@njit(cache=True, nogil=True)
+def _read_slot(held: int) -> int:
+    """Return the place that a slot holds, -1 for none."""
+    return int(held & 0xFFFFFFFF) if held >= 0 else -1
+
+
+@njit(cache=True, nogil=True)
+def _find_slot(table: IntArray, key: IntArray, a: int, b: int) -> int:
+    """Return the slot of a key in an open hash of places, the free one where it has none yet.
+
+    A slot holds some bits of its key before the number of a place that has it, so that few others are looked at.
+    """
+    code = _mix(a, b)
+    last = table.shape[0] - 1
+    slot = code & last
+    mark = code >> 32
+    while table[slot] >= 0:
+        if table[slot] >> 32 == mark:
+            d = _read_slot(table[slot])
+            if key[d, 0] == a and key[d, 1] == b:
+                break
+        slot = (slot + 1) & last
+    return int(slot)
+
+
+@njit(cache=True, nogil=True)
+def _find_same(d: int, x: int, y: int, zone: int, spot: IntArray, ident: IntArray, before: Int32Array) -> int:
+    """Return the place without a node id at a point, among those that `before` leads to from `d`; -1 for none."""
+    while d >= 0:
+        if spot[d, 0] == x and spot[d, 1] == y and ident[d, 1] == zone and ident[d, 0] <= 0:
+            break
+        d = before[d]
+    return d
+
+
+@njit(cache=True, nogil=True)
+def _join_near(
+    own: int, d: int, snap_mm: int, spot: IntArray, ident: IntArray, before: Int32Array, parent: IntArray
+) -> None:
+    """Join a place to the near ones among those that `before` leads to from `d`."""
+    while d >= 0:
+        if ident[d, 1] == ident[own, 1] and (ident[d, 0] <= 0 or ident[own, 0] <= 0):
+            dx = spot[d, 0] - spot[own, 0]
+            dy = spot[d, 1] - spot[own, 1]
+            if dx * dx + dy * dy <= snap_mm * snap_mm:
+                _union(parent, own, d)
+        d = before[d]
+
+
+@njit(cache=True, nogil=True)
+def _join_places(
     x_mm: IntArray,
     y_mm: IntArray,
     zone: Int32Array,
     node_id: IntArray,
-    cell_mm: int,
-    stride: int,
-) -> None:
-    """Join every pair of ends within one cell edge; `key` is sorted, `order` says whose key it is."""
-    for position in range(key.shape[0]):
-        i = order[position]
-        for dx in range(-1, 2):
-            for dy in range(-1, 2):
-                wanted = (x_mm[i] // cell_mm + dx) * stride + y_mm[i] // cell_mm + dy
-                at = np.searchsorted(key, wanted)
-                while at < key.shape[0] and key[at] == wanted:
-                    j = order[at]
-                    at += 1
-                    if j >= i or zone[i] != zone[j]:
-                        continue
-                    if node_id[i] > 0 and node_id[j] > 0:
-                        continue
-                    ddx = x_mm[i] - x_mm[j]
-                    ddy = y_mm[i] - y_mm[j]
-                    if ddx * ddx + ddy * ddy <= cell_mm * cell_mm:
-                        _union(parent, i, j)
+    snap_mm: int,
+    bits: int,
+    cells: IntArray,
+    cell: IntArray,
+    ids: IntArray,
+    ident: IntArray,
+    spot: IntArray,
+    before: Int32Array,
+    parent: IntArray,
+    place: Int32Array,
+) -> int:
+    """Fill the place of every end, join places within `snap_mm`, and return how many places there are.
+
+    Ends at one point, or with one node id, are one place; it stands where its first end does. Places are numbered by
+    their first ends. Cells are squares of 2 ** `bits` mm, at least `snap_mm` wide; `before` leads from a place to the
+    one found before it in the same cell.
+    """
+    count = 0
+    for i in range(x_mm.shape[0]):
+        x = x_mm[i]
+        y = y_mm[i]
+        in_cell = _find_slot(cells, cell, x >> bits, y >> bits)
+        by_id = 0
+        if node_id[i] > 0:
+            by_id = _find_slot(ids, ident, node_id[i], zone[i])
+            found = _read_slot(ids[by_id])
+        else:
+            found = _find_same(_read_slot(cells[in_cell]), x, y, zone[i], spot, ident, before)
+        if found >= 0:
+            place[i] = found
+            continue
+        place[i] = count
+        spot[count, 0] = x
+        spot[count, 1] = y
+        ident[count, 0] = node_id[i]
+        ident[count, 1] = zone[i]
+        for cx in range((x - snap_mm) >> bits, ((x + snap_mm) >> bits) + 1):
+            for cy in range((y - snap_mm) >> bits, ((y + snap_mm) >> bits) + 1):
+                is_own = cx == x >> bits and cy == y >> bits
+                near = in_cell if is_own else _find_slot(cells, cell, cx, cy)
+                _join_near(count, _read_slot(cells[near]), snap_mm, spot, ident, before, parent)
+        cell[count, 0] = x >> bits
+        cell[count, 1] = y >> bits
+        before[count] = _read_slot(cells[in_cell])
+        cells[in_cell] = (_mix(x >> bits, y >> bits) >> 32 << 32) | count
+        if node_id[i] > 0:
+            ids[by_id] = (_mix(node_id[i], zone[i]) >> 32 << 32) | count
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _number_roots(parent: IntArray, place: Int32Array, number: IntArray, out: IntArray) -> None:
+    """Fill the junction of every end: the lowest place joined to an end's, counted from 0."""
+    count = 0
+    for d in range(parent.shape[0]):
+        root = _find(parent, d)
+        if root == d:
+            number[d] = count
+            count += 1
+        else:
+            # roots are the lowest of theirs, so this one has its number
+            number[d] = number[root]
+    for i in range(place.shape[0]):
+        out[i] = number[place[i]]
 
 
 @njit(cache=True, nogil=True)
@@ -117,24 +214,31 @@ def join_ends(
     count = x_mm.shape[0]
     if count == 0:
         return np.empty(0, dtype=np.int64)
-    x0, y0 = x_mm - x_mm.min(), y_mm - y_mm.min()
-    # few distinct points carry many ends: join equals by sorting first, then only the distinct ones by distance
-    rows = np.stack([x0, y0, zone.astype(np.int64), node_id], axis=1)
-    rows[node_id > 0, :2] = 0  # a node id is an identity of its own, whatever its coordinates
-    distinct, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    px, py = x0[first], y0[first]
-    parent = np.arange(distinct.shape[0], dtype=np.int64)
-    stride = int(py.max()) // snap_mm + 4
-    key = (px // snap_mm) * stride + py // snap_mm
-    order = np.argsort(key, kind="stable")
-    _join_cells(parent, key[order], order, px, py, zone[first].astype(np.int32), node_id[first], snap_mm, stride)
-    _flatten(parent)
-    root = parent[inverse]
-    _, first_end, number = np.unique(root, return_index=True, return_inverse=True)
-    rank = np.empty(first_end.shape[0], dtype=np.int64)
-    rank[np.argsort(first_end, kind="stable")] = np.arange(first_end.shape[0])
-    return rank[number.reshape(-1)]
+    # a place lies near the border of its cell seldom enough, and few places share a cell
+    bits = (8 * snap_mm - 1).bit_length()
+    slots = 1 << (count + count // 3).bit_length()
+    place, before = np.empty((2, count), dtype=np.int32)
+    cell, ident, spot = np.empty((3, count, 2), dtype=np.int64)
+    parent = np.arange(count)
+    places = _join_places(
+        x_mm - x_mm.min(),
+        y_mm - y_mm.min(),
+        zone.astype(np.int32, copy=False),
+        node_id,
+        snap_mm,
+        bits,
+        np.full(slots, -1, dtype=np.int64),
+        cell,
+        np.full(slots if bool((node_id > 0).any()) else 1, -1, dtype=np.int64),
+        ident,
+        spot,
+        before,
+        parent,
+        place,
+    )
+    junction = np.empty(count, dtype=np.int64)
+    _number_roots(parent[:places], place, np.empty(places, dtype=np.int64), junction)
+    return junction
 
 
 @njit(cache=True, nogil=True)
