@@ -300,6 +300,9 @@ def _link_xy(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntAr
 def _link_shapes(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntArray:
     """Fill `best` of the footprints, and return those whose way to the nearest edge is barred."""
     network = ways.network
+    if places.shape_row.size == 0:
+        # no edge need be made a geometry
+        return np.empty(0, dtype=np.int64)
     # what has no place, or none with finite coordinates, is near to nothing
     is_somewhere = np.isfinite(shapely.bounds(places.shape)).all(axis=1)
     shape_row, shape = places.shape_row[is_somewhere], places.shape[is_somewhere]
