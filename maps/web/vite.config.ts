@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 // `onemap serve` answers the API; `npm run dev` borrows it from the address below.
 const apiOrigin = process.env.API_ORIGIN ?? 'http://127.0.0.1:8000';
-const apiPaths = ['/api', '/tiles', '/gaps', '/circles', '/ogc', '/search', '/jobs', '/healthz', '/readyz'];
+const apiPaths = ['/api', '/tiles', '/gaps', '/scenarios', '/circles', '/ogc', '/search', '/jobs', '/healthz', '/readyz'];
 
 export default defineConfig({
   base: './', // every address stays relative, so the site also works below a path prefix

@@ -11,11 +11,11 @@ import { Legend } from './panels/legend';
 import { MapTools } from './panels/map-tools';
 import { canDrawMap, MapView, NoMap } from './panels/map-view';
 import { TableDialog } from './panels/table-view';
+import { pressKey } from './panels/whatif-keys';
 import { WhatIfPanel } from './panels/whatif-panel';
 import { change, closeCard } from './state/actions';
 import { catalogue, isCardOpen, isCircleTool, isNarrow, NARROW, screen, sheet } from './state/store';
 import { TABS, type Tab } from './state/url';
-import { isPlacing } from './state/whatif';
 import { Icon } from './ui/icon';
 import { Fault } from './ui/parts';
 
@@ -95,9 +95,9 @@ function useKeysAndWidth(): void {
     const query = matchMedia(NARROW);
     const onWidth = (): void => { isNarrow.value = query.matches; };
     const onKey = (event: KeyboardEvent): void => {
+      if (pressKey(event)) { event.preventDefault(); return; }
       if (event.key === 'Escape' && !event.defaultPrevented) {
-        if (isPlacing.value) isPlacing.value = false;
-        else if (isCircleTool.value) isCircleTool.value = false;
+        if (isCircleTool.value) isCircleTool.value = false;
         else closeCard();
       }
       if (event.key === '/' && !(event.target instanceof HTMLInputElement)) {

@@ -2,12 +2,12 @@ import { describe, expect, it, vi } from 'vitest';
 
 import type { AreaChange, BuildingChange, Difference, Edit, TypeChange } from '../src/api/scenario-types';
 import { buildingStates, CHANGE, changedTypes, changeOf, topAreas } from '../src/whatif/difference';
-import { addFacility, closeFacility, forgetFacility, fromBatches, listMarkers, moveFacility, NOTHING, redo, shift, step, storedIds, undo, type KnownFacility } from '../src/whatif/edits';
+import { addFacility, closeFacility, forgetFacility, fromBatches, listMarkers, moveFacility, NOTHING, redo, resizeFacility, shift, step, storedIds, undo, type KnownFacility } from '../src/whatif/edits';
 import { latestOnly } from '../src/whatif/latest';
 
 const a = { lon: 121.5, lat: 31.2 };
 const b = { lon: 121.6, lat: 31.3 };
-const clinic: KnownFacility = { id: 7, type: 'MED_CHC', name: 'Old clinic', place: a };
+const clinic: KnownFacility = { id: 7, type: 'MED_CHC', name: 'Old clinic', place: a, capacity: 40 };
 const known = new Map([[7, clinic]]);
 
 describe('edits', () => {
@@ -31,12 +31,25 @@ describe('edits', () => {
     expect(forgetFacility(edits, -2)).toEqual([two[0]]);
   });
 
+  it('keep one capacity of a facility, the newest', () => {
+    const twice = resizeFacility(resizeFacility([], 7, 60), 7, 80);
+    expect(twice).toEqual([{ op: 'resize_facility', facility_id: 7, capacity: 80 }]);
+    expect(resizeFacility(twice, 7, null)).toEqual([]);
+    expect(closeFacility(twice, 7)).toEqual([{ op: 'close_facility', facility_id: 7 }]);
+  });
+
+  it('resize an added facility by adding it so', () => {
+    const added = addFacility(addFacility([], 'A', a, 3), 'B', b, null);
+    expect(resizeFacility(added, -2, 9)).toEqual([added[0], { ...added[1], capacity: 9 }]);
+    expect(resizeFacility(added, -1, null)[0]).not.toHaveProperty('capacity');
+  });
+
   it('round places to what GeoJSON carries', () => {
     expect(addFacility([], 'A', { lon: 1 / 3, lat: 2 / 3 }, null)[0]).toMatchObject({ geometry: { coordinates: [0.3333333, 0.6666667] } });
   });
 
   it('name stored facilities only', () => {
-    expect(storedIds([...closeFacility(moveFacility([], 7, b), 9), { op: 'resize_facility', facility_id: -1 }])).toEqual([7, 9]);
+    expect(storedIds([...closeFacility(moveFacility([], 7, b), 9), { op: 'resize_facility', facility_id: -1, capacity: 5 }])).toEqual([7, 9]);
   });
 });
 
@@ -44,10 +57,15 @@ describe('markers', () => {
   it('tell added, moved and closed facilities apart', () => {
     const edits = closeFacility(addFacility(moveFacility([], 7, b), 'A', a, null), 8);
     expect(listMarkers(edits, known)).toEqual([
-      { id: 7, kind: 'moved', type: 'MED_CHC', name: 'Old clinic', place: b, from: a },
-      { id: -1, kind: 'added', type: 'A', name: null, place: a, from: null },
+      { id: 7, kind: 'moved', type: 'MED_CHC', name: 'Old clinic', place: b, from: a, capacity: 40, capacityBefore: 40 },
+      { id: -1, kind: 'added', type: 'A', name: null, place: a, from: null, capacity: null, capacityBefore: null },
     ]);
     expect(listMarkers(closeFacility([], 7), known)[0]).toMatchObject({ kind: 'closed', place: a });
+  });
+
+  it('tell what a resized facility held', () => {
+    expect(listMarkers(resizeFacility([], 7, 60), known)).toMatchObject([{ kind: 'resized', place: a, capacity: 60, capacityBefore: 40 }]);
+    expect(listMarkers(resizeFacility(moveFacility([], 7, b), 7, 60), known)).toMatchObject([{ kind: 'moved', place: b, from: a, capacity: 60, capacityBefore: 40 }]);
   });
 
   it('follow an added facility that others moved', () => {
@@ -81,7 +99,7 @@ describe('the steps', () => {
   });
 });
 
-const covered = (count: number, gap: number) => ({ covered: count, gap, unknown: 0, facilities: 1 });
+const covered = (count: number, gap: number) => ({ covered: count, gap, unknown: 0, facilities: 1, capacity: null });
 const type = (code: string, gained: number, lost: number, changed: number, profile = 'adult'): TypeChange => ({
   type: code, profile, demand_group: 'all', people: 100, people_gained: gained, people_lost: lost, buildings_gained: 0, buildings_lost: 0, buildings_changed: changed, before: covered(1, 2), after: covered(1, 2),
 });

@@ -26,19 +26,47 @@ export interface CloseFacility {
   facility_id: number;
 }
 
-/** Edits this screen keeps and shows but does not make. */
-export interface OtherEdit {
-  op: 'resize_facility' | 'close_street' | 'open_street' | 'close_gate' | 'open_gate' | 'draw_path';
-  facility_id?: number;
+export interface ResizeFacility {
+  op: 'resize_facility';
+  facility_id: number;
+  capacity: number;
 }
 
-export type Edit = AddFacility | MoveFacility | CloseFacility | OtherEdit;
+export interface EditStreet {
+  op: 'close_street' | 'open_street';
+  street_id: number;
+}
+
+export interface CloseGate {
+  op: 'close_gate';
+  gate_id: number;
+}
+
+export interface OpenGate {
+  op: 'open_gate';
+  gate_id: number;
+  opens_to?: 'all' | 'residents';
+}
+
+export interface LineShape {
+  type: 'LineString';
+  coordinates: [lon: number, lat: number][];
+}
+
+export interface DrawPath {
+  op: 'draw_path';
+  geometry: LineShape;
+  steps?: boolean;
+}
+
+export type Edit = AddFacility | MoveFacility | CloseFacility | ResizeFacility | EditStreet | CloseGate | OpenGate | DrawPath;
 
 export interface Covered {
   covered: number;
   gap: number;
   unknown: number;
   facilities: number;
+  capacity: number | null;
 }
 
 export interface TypeChange {

@@ -8,6 +8,7 @@ import { t } from '../i18n';
 import { change, drawCircle, moveView, select } from '../state/actions';
 import { createResource, valueOf } from '../state/resource';
 import { isWhatIf } from '../state/whatif';
+import { isDrawing, isPicking } from '../state/whatif-ground';
 import {
   areaRows, BUILDING_LEVEL, catalogueValue, circles, hovered, isCardOpen, isCircleTool, isNarrow, lang, levelName, profileCode, runValue, screen, selectedItem, theme, typeCode,
 } from '../state/store';
@@ -45,6 +46,8 @@ const allAreas = createResource(
 
 const shapesNow = (): ReadonlyMap<string, AreaShape> => valueOf(areaShapes.remote.value) ?? new Map<string, AreaShape>();
 
+const PICKED = { streets: { visible: true }, gates: { visible: true } };
+
 /** How strongly the run's result shows below what a scenario changes. */
 const BELOW_CHANGES = 0.42;
 
@@ -65,7 +68,9 @@ export function pickArea(code: string): void {
 }
 
 export function styleInput(): StyleInput {
-  const { layers: states } = screen.value;
+  const { layers } = screen.value;
+  // what is clicked or drawn upon has to be seen
+  const states = isPicking.value ? { ...layers, ...PICKED } : isDrawing.value ? { ...layers, streets: PICKED.streets } : layers;
   const detail = runValue.value;
   const type = typeCode.value;
   const mode = !detail || type === null ? 'none' : levelName.value === BUILDING_LEVEL || isWhatIf.value ? 'building' : 'area';
@@ -77,6 +82,7 @@ export function styleInput(): StyleInput {
     states,
     isSolid: isSolid.value && !isWhatIf.value,
     isWhatIf: isWhatIf.value,
+    isPicking: isPicking.value,
     gap: { mode, opacity: isWhatIf.value ? BELOW_CHANGES : 1, type, breaks: mode === 'area' ? gapBreaks() : [], run: detail ? String(detail.id) : null, profile: profileCode.value },
   };
 }

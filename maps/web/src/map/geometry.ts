@@ -76,3 +76,26 @@ function widestPoint(rings: Position[][], box: Bbox): [number, number] | null {
   if (middle && widest && middle.width > 0.6 * widest.width) return middle.point;
   return widest?.point ?? null;
 }
+
+/** Half way along a line, or along the longest of several; anything else has its label point. */
+export function middleOf(geometry: Geometry): { lon: number; lat: number } | null {
+  const lines = geometry.type === 'LineString' ? [geometry.coordinates] : geometry.type === 'MultiLineString' ? geometry.coordinates : null;
+  const [lon, lat] = lines === null ? (labelPoint(geometry) ?? []) : halfWay(lines);
+  return lon === undefined || lat === undefined ? null : { lon, lat };
+}
+
+function halfWay(lines: Position[][]): Position {
+  const stretches = (line: Position[]): { from: Position; to: Position; length: number }[] => line.slice(1).map((to, index) => {
+    const from = line[index] ?? to;
+    const wide = Math.cos(((to[1] ?? 0) * Math.PI) / 180);
+    return { from, to, length: Math.hypot(((to[0] ?? 0) - (from[0] ?? 0)) * wide, (to[1] ?? 0) - (from[1] ?? 0)) };
+  });
+  const sum = (parts: { length: number }[]): number => parts.reduce((total, part) => total + part.length, 0);
+  const parts = lines.map(stretches).sort((a, b) => sum(b) - sum(a))[0] ?? [];
+  let left = sum(parts) / 2;
+  for (const { from, to, length } of parts) {
+    if (length >= left && length > 0) return [0, 1].map((axis) => (from[axis] ?? 0) + (left / length) * ((to[axis] ?? 0) - (from[axis] ?? 0)));
+    left -= length;
+  }
+  return lines[0]?.[0] ?? [];
+}

@@ -145,15 +145,16 @@ export function facilityLayers(colours: Palette, look: LookOf, types: readonly F
   ];
 }
 
-export function pointLayers(colours: Palette, look: LookOf): LayerSpecification[] {
+/** @param isPicking - gates are there to be clicked, so they are large enough to be hit */
+export function pointLayers(colours: Palette, look: LookOf, isPicking: boolean): LayerSpecification[] {
   const gates = look('gates');
   const incidents = look('incidents');
   return [
     {
-      id: 'gate', type: 'circle', source: 'gates', 'source-layer': 'gates', minzoom: 15, layout: { visibility: shown(gates) },
+      id: 'gate', type: 'circle', source: 'gates', 'source-layer': 'gates', minzoom: isPicking ? 14 : 15, layout: { visibility: shown(gates) },
       paint: {
-        'circle-radius': growing([[15, 1.8], [19, 6]]), 'circle-color': colours.disc, 'circle-opacity': gates.opacity, 'circle-stroke-opacity': gates.opacity,
-        'circle-stroke-color': matching(get('opens_to'), [[['all'], colours.gateOpen]], colours.gateResidents), 'circle-stroke-width': growing([[15, 1.2], [19, 3]]),
+        'circle-radius': growing(isPicking ? [[14, 3.2], [16, 5.5], [19, 9]] : [[15, 1.8], [19, 6]]), 'circle-color': colours.disc, 'circle-opacity': gates.opacity, 'circle-stroke-opacity': gates.opacity,
+        'circle-stroke-color': matching(get('opens_to'), [[['all'], colours.gateOpen]], colours.gateResidents), 'circle-stroke-width': growing(isPicking ? [[14, 1.8], [19, 3.5]] : [[15, 1.2], [19, 3]]),
       },
     },
     {

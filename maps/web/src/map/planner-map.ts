@@ -4,6 +4,8 @@ import type { StyleSpecification } from 'maplibre-gl';
 
 import type { Bbox } from '../api/types';
 import type { Place, Selection, View } from '../state/url';
+import type { KnownGround, PathPoint } from '../whatif/ground';
+import { groundUnder, snap } from './ground-tool';
 import { gapAreaAt, groundAt, hitTarget, type GroundHit } from './hit';
 import { drawCategoryIcon, PIXEL_RATIO } from './icons';
 import { Map as MapLibreMap, ScaleControl, type GeoJSONSource, type MapMouseEvent } from './maplibre';
@@ -39,6 +41,8 @@ export interface PlannerMapOptions {
 
 const FIT_PADDING_PX = 32;
 const MAX_FIT_ZOOM = 17;
+/** How far from the middle of the map a street or gate may lie that the keyboard means. */
+const MIDDLE_PX = 40;
 
 export interface Padding {
   top: number;
@@ -110,7 +114,7 @@ export class PlannerMap {
 
   /** MapLibre takes a shift-click for a box without size and swallows the click: circles are drawn from here. */
   private shiftClick(event: MouseEvent | TouchEvent | KeyboardEvent | WheelEvent): void {
-    if (!(event instanceof MouseEvent)) return;
+    if (!(event instanceof MouseEvent) || this.options.events.isWhatIf()) return;
     const box = this.map.getCanvas().getBoundingClientRect();
     const point = { x: event.clientX - box.left, y: event.clientY - box.top };
     const { lng, lat } = this.map.unproject([point.x, point.y]);
@@ -240,6 +244,18 @@ export class PlannerMap {
     const { clientWidth, clientHeight } = this.map.getCanvas();
     const { lng, lat } = this.map.unproject([(clientWidth + left - right) / 2, (clientHeight + top - bottom) / 2]);
     return { lon: lng, lat };
+  }
+
+  /** The gate or street next to the middle of what can be seen. */
+  groundInMiddle(): KnownGround | null {
+    const { lon, lat } = this.middle();
+    return groundUnder(this.map, this.map.project([lon, lat]), MIDDLE_PX);
+  }
+
+  /** The middle of what can be seen, on a street that runs there. */
+  snapMiddle(): PathPoint {
+    const { lon, lat } = this.middle();
+    return snap(this.map, this.map.project([lon, lat]));
   }
 
   fit(box: Bbox): void {

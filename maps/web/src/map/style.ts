@@ -5,6 +5,7 @@ import { apiUrl } from '../api/client';
 import type { FacilityType, LayerInfo } from '../api/types';
 import type { Lang, LayerState, Theme } from '../state/url';
 import { baseLabels, buildingLayers, compoundLayers, landLayers, railLayers, streetLayers, waterLayers, type LayerLook, type LookOf } from './base-layers';
+import { draftLayers, groundLayers, groundMarks } from './ground-layers';
 import {
   areaEdgeLayers, areaLabels, circleLayers, coverageLayers, facilityLayers, gapAreaEdges, gapAreaLayers, pointLayers, referenceLayers, selectionLayers, startLayers, type GapLook,
 } from './overlay-layers';
@@ -29,6 +30,8 @@ export interface StyleInput {
   isSolid: boolean;
   /** A scenario is tried out: changed buildings are drawn over the result. */
   isWhatIf?: boolean;
+  /** Streets and gates are there to be clicked. */
+  isPicking?: boolean;
 }
 
 /** How a layer is shown: what was chosen for it, else its first look. */
@@ -69,7 +72,7 @@ function coverageSource(input: StyleInput, run: string, type: string): SourceSpe
 }
 
 const EMPTY = { type: 'FeatureCollection', features: [] } as const;
-export const DATA_SOURCES = ['gap-areas', 'gap-labels', 'area-labels', 'circles', 'start', 'selected', 'whatif'] as const;
+export const DATA_SOURCES = ['gap-areas', 'gap-labels', 'area-labels', 'circles', 'start', 'selected', 'whatif', 'whatif-ground', 'whatif-draft'] as const;
 export type DataSource = (typeof DATA_SOURCES)[number];
 
 function buildSources(input: StyleInput): Record<string, SourceSpecification> {
@@ -106,12 +109,15 @@ function buildLayers(input: StyleInput): LayerSpecification[] {
     ...gapAreaEdges(colours, gap),
     ...circleLayers(colours, input.lang === 'zh' ? ' 分钟' : ' min'),
     ...selectionLayers(colours),
+    ...groundLayers(colours),
     ...baseLabels(colours, look),
-    ...pointLayers(colours, look),
+    ...pointLayers(colours, look, input.isPicking === true),
     ...areaLabels(colours, look, gap),
     ...facilityLayers(colours, look, input.types, onlyType),
     ...startLayers(colours),
+    ...groundMarks(colours),
     ...markerLayers(colours, input.types),
+    ...draftLayers(colours),
   ];
 }
 

@@ -33,11 +33,11 @@ const DRAG_PX = 4;
 const idOf = (value: unknown): number | null => (typeof value === 'number' ? value : typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : null);
 
 function readFacility(feature: MapGeoJSONFeature, at: Place): KnownFacility | null {
-  const { type, name } = feature.properties as { type?: unknown; name?: unknown };
+  const { type, name, capacity } = feature.properties as { type?: unknown; name?: unknown; capacity?: unknown };
   const id = idOf(feature.properties.id ?? feature.id);
   if (id === null || typeof type !== 'string') return null;
   const [lon = at.lon, lat = at.lat] = feature.geometry.type === 'Point' ? feature.geometry.coordinates : [];
-  return { id, type, name: typeof name === 'string' ? name : null, place: { lon, lat } };
+  return { id, type, name: typeof name === 'string' ? name : null, place: { lon, lat }, capacity: typeof capacity === 'number' ? capacity : null };
 }
 
 /** What of a scenario lies under a point: a marker that can be dragged, or a facility of the map. */

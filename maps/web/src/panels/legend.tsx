@@ -72,7 +72,7 @@ export function CategoryLegend(): JSX.Element {
 
 export function StreetLegend(): JSX.Element {
   const { casing, street } = PALETTES[theme.value];
-  const entries = lang.value === 'zh' ? ['主干路', '次干路', '支路', '步行道'] : ['Major road', 'Secondary road', 'Local street', 'Path'];
+  const entries = [t('street.major'), t('street.mid'), t('street.minor'), t('street.path')];
   const colours = [casing.major, casing.mid, casing.minor, street.path];
   return (
     <ul class="legend-entries">

@@ -2,16 +2,17 @@ import { signal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
-import { t } from '../i18n';
+import { layerTitle, t } from '../i18n';
 import { isMapReady, mapError, mountMap } from '../map/bind';
-import { catalogue, catalogueValue, isCircleTool } from '../state/store';
+import { catalogue, catalogueValue, isCircleTool, isNarrow } from '../state/store';
 import { newer, showNewer, watchRuns } from '../state/newer';
 import { isPlacing } from '../state/whatif';
+import { isDrawing, isPicking, path } from '../state/whatif-ground';
 import { isTestMode } from '../test-hook';
 import { Icon } from '../ui/icon';
 import { IconButton, Segmented } from '../ui/parts';
 import { TableView, tableLayer } from './table-view';
-import { layerTitle } from '../i18n';
+import { PathBar } from './whatif-tools';
 
 export function canDrawMap(): boolean {
   return document.createElement('canvas').getContext('webgl2') !== null;
@@ -22,6 +23,9 @@ function Notices(): JSX.Element {
     <div class="notices" role="status">
       {isCircleTool.value && <p class="notice"><Icon name="bullseye" size={13} /> {t('circle.toolOn')}</p>}
       {isPlacing.value && <p class="notice"><Icon name="flask" size={13} /> {t('whatif.placeHere')}</p>}
+      {isPicking.value && <p class="notice"><Icon name="flask" size={13} /> {t('whatif.pickHere')}</p>}
+      {isDrawing.value && path.value.length === 0 && <p class="notice"><Icon name="flask" size={13} /> {t('whatif.drawHere')}</p>}
+      {isDrawing.value && path.value.length > 0 && <div class="notice is-path">{isNarrow.value ? <PathBar /> : t('whatif.drawKeys')}</div>}
       {newer.value !== null && (
         <p class="notice" data-testid="newer">
           <Icon name="arrows-rotate" size={13} /> {t(newer.value === 'run' ? 'newer.run' : 'newer.figures')}

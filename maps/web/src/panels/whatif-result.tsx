@@ -8,6 +8,7 @@ import { change } from '../state/actions';
 import { BUILDING_LEVEL, column, hovered, lang, levelName, levels, profileCode, typeCode } from '../state/store';
 import { difference, isTrying } from '../state/whatif';
 import { changedTypes, topAreas } from '../whatif/difference';
+import { unitOf } from './whatif-tools';
 
 const signed = (value: number): string => (value === 0 ? '0' : `${value > 0 ? '+' : '−'}${formatCount(Math.abs(value), lang.value)}`);
 
@@ -74,6 +75,16 @@ function AreaRows({ found, row }: { found: Difference; row: TypeChange }): JSX.E
   );
 }
 
+/** Facilities and what they hold, where the edits change that. */
+function Supply({ row: { type, before, after } }: { row: TypeChange }): JSX.Element | null {
+  const count = (value: number | null): string => formatCount(value, lang.value);
+  const parts = [
+    ...(before.facilities === after.facilities ? [] : [t('whatif.facilityChange', { before: count(before.facilities), after: count(after.facilities) })]),
+    ...(before.capacity === after.capacity ? [] : [t('whatif.capacityChange', { before: count(before.capacity), after: count(after.capacity), unit: unitOf(type) })]),
+  ];
+  return parts.length === 0 ? null : <p class="supply" data-testid="whatif-supply">{parts.join(' · ')}</p>;
+}
+
 /** Who gains and who loses by the edits on the map. */
 export function WhatIfResult(): JSX.Element | null {
   const found = difference.value;
@@ -92,10 +103,12 @@ export function WhatIfResult(): JSX.Element | null {
             <Figure kind="loss" value={own.people_lost} text={t('whatif.lost')} />
           </div>
           <p class="muted">{t('whatif.summary', { n: formatCount(own.buildings_changed, lang.value), before: formatCount(own.before.gap, lang.value), after: formatCount(own.after.gap, lang.value), group })}</p>
+          <Supply row={own} />
         </>
       )}
       {rows.length === 0 ? <p class="none">{t('whatif.noChange')}</p> : <TypeRows rows={rows} />}
       {own && <AreaRows found={found} row={own} />}
+      {found.buildings.length < found.buildings_changed && <p class="muted">{t('whatif.shownOnly', { n: formatCount(found.buildings.length, lang.value), total: formatCount(found.buildings_changed, lang.value) })}</p>}
     </section>
   );
 }

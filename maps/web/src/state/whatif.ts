@@ -7,7 +7,7 @@ import type { Difference, Edit, ScenarioBrief, ScenarioDetail } from '../api/sce
 import { deleteScenario, fetchScenario, fetchScenarios, rebaseScenario, saveScenario, tryEdits } from '../api/scenarios';
 import type { Item } from '../api/types';
 import { labelPoint } from '../map/geometry';
-import { addFacility, closeFacility, forgetFacility, fromBatches, listMarkers, moveFacility, NOTHING, redo, step, storedIds, undo, type History, type KnownFacility } from '../whatif/edits';
+import { addFacility, closeFacility, forgetFacility, fromBatches, listMarkers, moveFacility, NOTHING, redo, resizeFacility, step, storedIds, undo, type History, type KnownFacility } from '../whatif/edits';
 import { buildingStates, changedTypes } from '../whatif/difference';
 import { latestOnly } from '../whatif/latest';
 import { change } from './actions';
@@ -96,9 +96,9 @@ effect(() => {
 
 function factsOf(item: Item, id: number): KnownFacility | null {
   const point = labelPoint(item.geometry);
-  const { type, name } = item.properties;
+  const { type, name, capacity: holds } = item.properties;
   if (!point || typeof type !== 'string') return null;
-  return { id, type, name: typeof name === 'string' ? name : null, place: { lon: point[0], lat: point[1] } };
+  return { id, type, name: typeof name === 'string' ? name : null, place: { lon: point[0], lat: point[1] }, capacity: typeof holds === 'number' ? holds : null };
 }
 
 export function know(facility: KnownFacility): void {
@@ -113,7 +113,8 @@ async function knowAll(ids: readonly number[]): Promise<void> {
   }
 }
 
-function commit(next: readonly Edit[]): void {
+/** Make edits the newest step. */
+export function commit(next: readonly Edit[]): void {
   batch(() => {
     dragged.value = null;
     history.value = step(history.peek(), next);
@@ -140,6 +141,7 @@ export function drag(id: number, at: Place): void {
 
 export const drop = (id: number, at: Place): void => commit(moveFacility(history.peek().now, id, at));
 export const cancelDrag = (): void => { dragged.value = null; };
+export const resize = (id: number, to: number | null): void => commit(resizeFacility(history.peek().now, id, to));
 export const close = (id: number): void => commit(closeFacility(history.peek().now, id));
 
 export function forget(id: number): void {

@@ -2,7 +2,7 @@
 const FILES: Record<string, string> = import.meta.glob(
   [
     '../../node_modules/@fortawesome/fontawesome-free/svgs/solid/{graduation-cap,kit-medical,person-cane,masks-theater,basketball,landmark,bag-shopping,bus,faucet-drip,shield-halved,tree,briefcase,location-dot}.svg',
-    '../../node_modules/@fortawesome/fontawesome-free/svgs/solid/{magnifying-glass,layer-group,chart-simple,xmark,moon,sun,plus,minus,compass,cube,house,circle-question,download,chevron-down,chevron-right,clock,table,bullseye,triangle-exclamation,check,person-walking,ruler,expand,question,copy,arrows-rotate,rotate-left,rotate-right,trash,floppy-disk,flask,ban,location-crosshairs,up-down-left-right}.svg',
+    '../../node_modules/@fortawesome/fontawesome-free/svgs/solid/{magnifying-glass,layer-group,chart-simple,xmark,moon,sun,plus,minus,compass,cube,house,circle-question,download,chevron-down,chevron-right,clock,table,bullseye,triangle-exclamation,check,person-walking,ruler,expand,question,copy,arrows-rotate,rotate-left,rotate-right,trash,floppy-disk,flask,ban,location-crosshairs,up-down-left-right,road,door-open,door-closed,route,play}.svg',
   ],
   { query: '?raw', import: 'default', eager: true },
 );

@@ -1,5 +1,5 @@
 /** Edits of a scenario as values: added to, moved, taken away, undone. Facilities added are known as -1, -2 … */
-import type { AddFacility, Edit, PlaceShape, PointShape } from '../api/scenario-types';
+import type { AddFacility, CloseFacility, Edit, MoveFacility, PlaceShape, PointShape, ResizeFacility } from '../api/scenario-types';
 import { labelPoint } from '../map/geometry';
 import type { Place } from '../state/url';
 
@@ -9,16 +9,21 @@ export interface KnownFacility {
   type: string;
   name: string | null;
   place: Place;
+  /** Seats, beds or whatever its type is counted in. */
+  capacity: number | null;
 }
 
 export interface Marker {
   id: number;
-  kind: 'added' | 'moved' | 'closed';
+  kind: 'added' | 'moved' | 'closed' | 'resized';
   type: string;
   name: string | null;
   place: Place;
   /** Where a moved facility stood. */
   from: Place | null;
+  capacity: number | null;
+  /** What it held before the edits. */
+  capacityBefore: number | null;
 }
 
 export interface History {
@@ -57,7 +62,7 @@ export function placeOf(shape: PlaceShape): Place {
   return { lon, lat };
 }
 
-const idOf = (edit: Edit): number | null => ('facility_id' in edit ? (edit.facility_id ?? null) : null);
+const idOf = (edit: Edit): number | null => ('facility_id' in edit ? edit.facility_id : null);
 
 export function addFacility(edits: readonly Edit[], type: string, place: Place, capacity: number | null): Edit[] {
   return [...edits, { op: 'add_facility', type, geometry: pointAt(place), ...(capacity === null ? {} : { capacity }) }];
@@ -78,6 +83,20 @@ export function moveFacility(edits: readonly Edit[], id: number, place: Place): 
   if (id > 0) return [...rest, { op: 'move_facility', facility_id: id, geometry }];
   const at = findAdded(rest, id);
   return rest.map((edit, index) => (index === at ? { ...(edit as AddFacility), geometry } : edit));
+}
+
+const isResizeOf = (edit: Edit, id: number): boolean => edit.op === 'resize_facility' && edit.facility_id === id;
+
+/** Give a facility another capacity; null gives back what it had, or for an added one leaves it open. */
+export function resizeFacility(edits: readonly Edit[], id: number, capacity: number | null): Edit[] {
+  const rest = edits.filter((edit) => !isResizeOf(edit, id));
+  if (id > 0) return capacity === null ? rest : [...rest, { op: 'resize_facility', facility_id: id, capacity }];
+  const at = findAdded(rest, id);
+  return rest.map((edit, index) => {
+    if (index !== at || edit.op !== 'add_facility') return edit;
+    const { op, type, geometry, name } = edit;
+    return { op, type, geometry, ...(name === undefined ? {} : { name }), ...(capacity === null ? {} : { capacity }) };
+  });
 }
 
 /** Close a facility; where it was moved before does not matter then. */
@@ -101,20 +120,25 @@ export function listMarkers(edits: readonly Edit[], known: ReadonlyMap<number, K
   for (const edit of edits) {
     if (edit.op === 'add_facility') {
       added -= 1;
-      markers.set(added, { id: added, kind: 'added', type: edit.type, name: edit.name ?? null, place: placeOf(edit.geometry), from: null });
-    } else if (edit.op === 'move_facility' || edit.op === 'close_facility') {
-      const { facility_id: id } = edit;
-      const facility = markers.get(id) ?? known.get(id);
-      if (!facility) continue;
-      const isNew = id < 0;
-      if (edit.op === 'close_facility') markers.set(id, { ...base(facility), kind: 'closed', from: null });
-      else markers.set(id, { ...base(facility), kind: isNew ? 'added' : 'moved', place: placeOf(edit.geometry), from: isNew ? null : (known.get(id)?.place ?? null) });
+      const capacity = edit.capacity ?? null;
+      markers.set(added, { id: added, kind: 'added', type: edit.type, name: edit.name ?? null, place: placeOf(edit.geometry), from: null, capacity, capacityBefore: null });
+    } else if ('facility_id' in edit) {
+      const before = markers.get(edit.facility_id) ?? asMarker(known.get(edit.facility_id));
+      if (before) markers.set(edit.facility_id, follow(before, edit, known.get(edit.facility_id)?.place ?? null));
     }
   }
   return [...markers.values()];
 }
 
-const base = ({ id, type, name, place }: KnownFacility): KnownFacility => ({ id, type, name, place });
+const asMarker = (facility: KnownFacility | undefined): Marker | undefined => facility && { ...facility, kind: 'resized', from: null, capacityBefore: facility.capacity };
+
+/** A marker after one more edit; `stood` is where a stored facility stands. */
+function follow(marker: Marker, edit: MoveFacility | CloseFacility | ResizeFacility, stood: Place | null): Marker {
+  if (edit.op === 'close_facility') return { ...marker, kind: 'closed', from: null };
+  if (edit.op === 'resize_facility') return { ...marker, capacity: edit.capacity };
+  const place = placeOf(edit.geometry);
+  return marker.id < 0 ? { ...marker, place } : { ...marker, kind: 'moved', place, from: stood };
+}
 
 /** Ids of stored facilities that edits speak of. */
 export const storedIds = (edits: readonly Edit[]): number[] => [...new Set(edits.map(idOf).filter((id): id is number => id !== null && id > 0))];
