@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import func, select, text, update
 
 from layers import tables
-from layers.jobs import OPEN_STATES, create_job
+from layers.jobs import OPEN_STATES, create_job, fail_lost_jobs
 from layers.query.runs import fetch_run
 from layers.query.scenarios import find_changed_layers
 from layers.run import compute_run
@@ -111,6 +111,8 @@ def order_following(connection: Connection, run_id: int) -> tuple[uuid.UUID, boo
     """
     # two servers that see the same change must not both order
     connection.execute(select(func.pg_advisory_xact_lock(LOCK_CLASS, 0)))
+    # one whose process was killed would be waited for without end
+    fail_lost_jobs(connection)
     job = tables.job.c
     mine = (job.kind == JOB_KIND, job.state.in_(OPEN_STATES), job.request["run"].astext == str(run_id))
     known = connection.execute(select(job.id).where(*mine).limit(1)).scalar()

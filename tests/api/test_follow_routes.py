@@ -14,7 +14,7 @@ from api.cli.follow import follow_command
 from api.follower import Follower
 from api.job_runner import WORKS, do_follow_run
 from layers import tables
-from layers.jobs import fetch_job
+from layers.jobs import fail_lost_jobs, fetch_job, lock_key
 from layers.runs.follow import JOB_KIND, find_behind, order_following, set_following
 from tests.api.client import Client, open_client
 from tests.api.conftest import make_threads
@@ -114,6 +114,23 @@ def test_one_job_a_run_is_enough(store: Store) -> None:
         assert order_following(connection, store.run_id) == (first, False)
         assert fetch_job(connection, first).request == {"run": str(store.run_id)}
     assert WORKS[JOB_KIND] is do_follow_run
+
+
+def test_a_job_that_died_while_a_server_started_is_ordered_again(store: Store) -> None:
+    """Its lock is let go of a little later than the next server looks: nobody may wait for it without end."""
+    with store.db.writer.begin() as connection:
+        dead, _ = order_following(connection, store.run_id)
+        connection.execute(tables.job.update().values(state="running"))
+    with store.db.writer.connect() as dying:
+        dying.execute(select(func.pg_advisory_lock(lock_key(dead))))
+        with store.db.writer.begin() as connection:
+            assert fail_lost_jobs(connection) == 0
+            assert order_following(connection, store.run_id) == (dead, False)
+        dying.execute(select(func.pg_advisory_unlock_all()))
+    with store.db.writer.begin() as connection:
+        job, is_new = order_following(connection, store.run_id)
+        assert is_new
+        assert [fetch_job(connection, one).state for one in (dead, job)] == ["failed", "queued"]
 
 
 def test_a_look_orders_once_a_change(store: Store) -> None:
