@@ -121,9 +121,7 @@ async def new_scenario(
         draft = partial(scenarios.draft, order.run, edits)
         result = await anyio.to_thread.run_sync(draft, abandon_on_cancel=True)
         difference = describe_difference(result, buildings=buildings)
-        return _answer(
-            {"run_id": result.base.run_id, "at": result.base.at, "stale": False, "difference": difference}
-        )
+        return _answer({"run_id": result.base.run_id, "at": result.base.at, "stale": False, "difference": difference})
     made = await anyio.to_thread.run_sync(partial(scenarios.create, order.run, edits, name=order.name))
     return await _tell(read, made.id, made.result, buildings, status=201)
 
