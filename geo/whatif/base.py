@@ -16,6 +16,7 @@ from geo.reach import Homes, Walk, find_reach
 from geo.units import NO_COST, BoolArray, Int32Array, ObjectArray
 from geo.walls import Walls
 from geo.whatif.edits import Edit, Facilities, Town, apply_edits, build_town
+from geo.whatif.overlay import take_all
 from geo.whatif.rules import OnFoot
 
 if TYPE_CHECKING:
@@ -233,7 +234,9 @@ def run_in_full(base: Base, edits: Sequence[Edit], *, threads: int = 1) -> list[
     is_walkable = (walk.cost_ab != NO_COST) | (walk.cost_ba != NO_COST)
     ways = Ways(network, is_walkable, town.barriers, town.max_link_m, town.outline_reach_m)
     links = link_points(base.home, base.homes.zone, ways=ways)
-    entrances = link_sites(facilities.geometry, facilities.zone, ways=ways, gate_point=town.open_gate_point)
+    entrances = link_sites(
+        take_all(facilities.geometry), take_all(facilities.zone), ways=ways, gate_point=town.open_gate_point
+    )
     reach = find_reach(
         walk,
         Homes(links, base.homes.zone),

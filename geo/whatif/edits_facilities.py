@@ -21,6 +21,7 @@ from geo.whatif.edits_kinds import (
     Place,
     check_geometry,
 )
+from geo.whatif.overlay import Layered, put_value
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Facilities:
         Rows that stand where the base has them not.
     """
 
-    geometry: ObjectArray
-    zone: Int32Array
-    capacity: FloatArray
+    geometry: ObjectArray | Layered
+    zone: Int32Array | Layered
+    capacity: FloatArray | Layered
     serves: tuple[Int32Array, ...]
     closed: frozenset[int] = frozenset()
     moved: frozenset[int] = frozenset()
@@ -70,12 +71,6 @@ def find_zone(walls: Walls, geometry: shapely.Geometry) -> int:
     return int(walls.find_zones(inside)[0])
 
 
-def _put(values: ObjectArray, row: int, value: object) -> ObjectArray:
-    changed = values.copy()
-    changed[row] = value
-    return changed
-
-
 def append_object(values: ObjectArray, value: object) -> ObjectArray:
     """Return an array of objects with one more."""
     longer = np.empty(values.shape[0] + 1, dtype=object)
@@ -92,15 +87,15 @@ def _add_facility(facilities: Facilities, edit: FacilityAdded, walls: Walls, pla
         raise place.refuse(f"it serves column {unknown[0]}, expected some of 0 to {columns - 1}")
     if edit.capacity is not None:
         _check_capacity(edit.capacity, place)
-    row = np.array([facilities.zone.shape[0]], dtype=np.int32)
+    row = facilities.zone.shape[0]
     capacity = np.nan if edit.capacity is None else edit.capacity
     return replace(
         facilities,
-        geometry=append_object(facilities.geometry, edit.geometry),
-        zone=np.append(facilities.zone, np.int32(find_zone(walls, edit.geometry))),
-        capacity=np.append(facilities.capacity, capacity),
+        geometry=put_value(facilities.geometry, row, edit.geometry),
+        zone=put_value(facilities.zone, row, find_zone(walls, edit.geometry)),
+        capacity=put_value(facilities.capacity, row, capacity),
         serves=tuple(
-            np.concatenate([rows, row]) if column in edit.serves else rows
+            np.append(rows, np.int32(row)) if column in edit.serves else rows
             for column, rows in enumerate(facilities.serves)
         ),
     )
@@ -133,9 +128,7 @@ def edit_facilities(facilities: Facilities, edit: Edit, *, walls: Walls, number:
     _check_facility(facilities, edit.facility, place)
     if isinstance(edit, FacilityResized):
         _check_capacity(edit.capacity, place)
-        capacity = facilities.capacity.copy()
-        capacity[edit.facility] = edit.capacity
-        return replace(facilities, capacity=capacity)
+        return replace(facilities, capacity=put_value(facilities.capacity, edit.facility, edit.capacity))
     if isinstance(edit, FacilityClosed):
         return replace(
             facilities,
@@ -143,11 +136,9 @@ def edit_facilities(facilities: Facilities, edit: Edit, *, walls: Walls, number:
             closed=facilities.closed | {edit.facility},
         )
     check_geometry(edit.geometry, SITE_TYPES, place)
-    zone = facilities.zone.copy()
-    zone[edit.facility] = find_zone(walls, edit.geometry)
     return replace(
         facilities,
-        geometry=_put(facilities.geometry, edit.facility, edit.geometry),
-        zone=zone,
+        geometry=put_value(facilities.geometry, edit.facility, edit.geometry),
+        zone=put_value(facilities.zone, edit.facility, find_zone(walls, edit.geometry)),
         moved=facilities.moved | {edit.facility},
     )

@@ -56,6 +56,7 @@ from geo.whatif.links import (
     relink_homes,
     relink_sites,
 )
+from geo.whatif.overlay import EntranceBook, EntranceShelf, take_all
 from geo.whatif.patch import Patched, patch_streets, prepare_node_ids
 from geo.whatif.patch_index import BoxGrid, is_among
 from geo.whatif.patch_work import NO_ARCS, Patchwork
@@ -67,8 +68,6 @@ from geo.whatif.steps import (
     find_way,
     grow,
     list_placed,
-    put_entrances,
-    take_entrances,
     unchanged,
 )
 from geo.whatif.straight import Cells, Measured, measure_anew
@@ -120,13 +119,16 @@ class WhatIf:
         self._known: OrderedDict[tuple[Edit, ...], Step] = OrderedDict()
         self._home_off_ms = base.walk.off_ms(base.homes.links.off_mm)
         self._lay_out_homes()
-        self._site_book = SiteBook(BoxGrid(measure_bounds(base.facilities.geometry)), base.facilities.zone.shape[0])
+        self._site_book = SiteBook(
+            BoxGrid(measure_bounds(take_all(base.facilities.geometry))), base.facilities.zone.shape[0]
+        )
         off_ms = base.walk.off_ms(base.entrances.links.off_mm)
         columns = [
             ColumnStep(lay_sites(self._work, base.entrances, rows, off_ms, bound_ms))
             for rows, bound_ms in zip(base.facilities.serves, self._bounds_ms, strict=True)
         ]
-        self.start = Step(self, (), None, base.facilities, None, base.entrances, Moved(), columns, None, None)
+        book = EntranceBook(EntranceShelf(base.entrances))
+        self.start = Step(self, (), None, base.facilities, None, book, Moved(), columns, None, None)
         self._at = self.start
 
     def _lay_out_homes(self) -> None:
@@ -371,9 +373,8 @@ class WhatIf:
         closed = np.array([e.facility for e in edits if isinstance(e, FacilityClosed)], dtype=np.int64)
         entered = enter_sites(work, facilities, rows, gate_point, rules)
         without = np.union1d(rows, closed).astype(np.int64)
-        keep = np.flatnonzero(~is_among(parent.entrances.facility, without))
-        entrances = put_entrances(parent.entrances, keep, entered)
-        beside = entrances.facility[is_among(entrances.links.edge, patched.changed)]
+        entrances = parent.entrances.put(without, entered)
+        beside = entrances.find_on(np.unique(patched.changed)) if patched.changed.size else _NOTHING
         return Draft(
             facilities, plan, patched, entrances, moved, relinked, np.union1d(without, beside).astype(np.int64)
         )
@@ -383,8 +384,7 @@ class WhatIf:
     ) -> dict[int, ColumnStep]:
         work, walk = self._work, self.base.walk
         census = self._count(draft)
-        few = np.flatnonzero(is_among(draft.entrances.facility, draft.reentered))
-        entered = take_entrances(draft.entrances, few)
+        entered = draft.entrances.take(draft.reentered)
         off_ms = walk.off_ms(entered.links.off_mm)
         zones = draft.patched.zones | {int(z) for z in np.unique(self.base.homes.zone[draft.relinked]) if z >= 0}
 

@@ -16,12 +16,14 @@ from geo.link import Entrances, Links, Ways, link_points, link_sites
 from geo.places import Places
 from geo.units import MM_PER_M, BoolArray, FloatArray, Int32Array, IntArray, ObjectArray
 from geo.whatif.edits import Facilities
+from geo.whatif.overlay import take_all
 from geo.whatif.patch import order_edges
 from geo.whatif.patch_index import BoxGrid, grow
 from geo.whatif.straight import take_places
 
 if TYPE_CHECKING:
     from geo.link import Barriers
+    from geo.whatif.overlay import EntranceBook
     from geo.whatif.patch import Patched
     from geo.whatif.patch_work import Patchwork
 
@@ -260,7 +262,7 @@ def _find_near_sites(
     work: Patchwork,
     book: SiteBook,
     facilities: Facilities,
-    entrances: Entrances,
+    entrances: EntranceBook,
     patched: Patched,
     rules: LinkRules,
 ) -> IntArray:
@@ -275,14 +277,14 @@ def _find_near_sites(
     rows = np.union1d(book.grid.find(boxes), elsewhere).astype(np.int64)
     geometry = facilities.geometry[rows]
     off_mm = np.full(rows.size, round(rules.max_link_m * MM_PER_M), dtype=np.int64)
-    mine = np.flatnonzero(np.isin(entrances.facility, rows))
-    off_mm[np.searchsorted(rows, entrances.facility[mine])] = entrances.links.off_mm[mine]
+    entered = entrances.take(rows)
+    off_mm[np.searchsorted(rows, entered.facility)] = entered.links.off_mm
     off_mm[np.isin(shapely.get_type_id(geometry), _AREAS)] = round(reach_m * MM_PER_M)
     return rows[_is_nearer(work, patched.found, geometry, facilities.zone[rows], off_mm)]
 
 
 def relink_sites(
-    work: Patchwork, book: SiteBook, facilities: Facilities, entrances: Entrances, patched: Patched, rules: LinkRules
+    work: Patchwork, book: SiteBook, facilities: Facilities, entrances: EntranceBook, patched: Patched, rules: LinkRules
 ) -> IntArray:
     """Return the rows of the facilities whose entrances a patch can have moved.
 
@@ -301,7 +303,7 @@ def relink_sites(
     rules
         How far links reach.
     """
-    left = entrances.facility[np.isin(entrances.links.edge, patched.lost)]
+    left = entrances.find_on(np.unique(patched.lost))
     return np.union1d(left, _find_near_sites(work, book, facilities, entrances, patched, rules)).astype(np.int64)
 
 
@@ -319,10 +321,11 @@ def find_sites_at(facilities: Facilities, gate_point: ObjectArray, rules: LinkRu
     """
     if gate_point.shape[0] == 0:
         return np.empty(0, dtype=np.int64)
-    sites = np.flatnonzero(np.isin(shapely.get_type_id(facilities.geometry), _AREAS))
+    geometry = take_all(facilities.geometry)
+    sites = np.flatnonzero(np.isin(shapely.get_type_id(geometry), _AREAS))
     if sites.size == 0:
         return sites
-    outline = shapely.boundary(facilities.geometry[sites])
+    outline = shapely.boundary(geometry[sites])
     found = shapely.STRtree(gate_point).query(outline, predicate="dwithin", distance=rules.outline_reach_m + _SLACK_M)
     return np.unique(sites[found[0]])
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geo.link import Entrances, Links
 from geo.search.labels import NONE
 from geo.units import IntArray, ObjectArray
 from geo.whatif.base import Answer, Base, Change, Figures
 from geo.whatif.columns import ColumnStep, to_answers, to_keys
 from geo.whatif.edits import Edit, Facilities, FacilityAdded, FacilityClosed, FacilityMoved, Plan
 from geo.whatif.links import Moved
+from geo.whatif.overlay import EntranceBook
 from geo.whatif.patch_index import is_among, join_sorted
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Step:
     parent: Step | None
     facilities: Facilities
     plan: Plan | None
-    entrances: Entrances
+    entrances: EntranceBook
     moved: Moved
     columns: list[ColumnStep]
     diff: Diff | None
@@ -132,7 +132,7 @@ class Draft:
     facilities: Facilities
     plan: Plan | None
     patched: Patched
-    entrances: Entrances
+    entrances: EntranceBook
     moved: Moved
     relinked: IntArray
     reentered: IntArray
@@ -200,22 +200,3 @@ def find_gate_changes(before: Plan, after: Plan) -> ObjectArray:
     changed = np.isin(after.gate_point_id, list(switched))
     changed[count:] = True
     return after.gate_point[changed]
-
-
-def take_entrances(entrances: Entrances, at: IntArray) -> Entrances:
-    """Return some of the entrances."""
-    links = entrances.links
-    return Entrances(entrances.facility[at], Links(links.edge[at], links.place_mm[at], links.off_mm[at]))
-
-
-def put_entrances(entrances: Entrances, keep: IntArray, new: Entrances) -> Entrances:
-    """Return some of the entrances and new ones behind them."""
-    kept = take_entrances(entrances, keep)
-    return Entrances(
-        np.concatenate([kept.facility, new.facility]),
-        Links(
-            np.concatenate([kept.links.edge, new.links.edge]).astype(np.int32),
-            np.concatenate([kept.links.place_mm, new.links.place_mm]),
-            np.concatenate([kept.links.off_mm, new.links.off_mm]),
-        ),
-    )

@@ -138,7 +138,7 @@ class TestOnPaper:
         base = block(homes=[point(0, 0)], sites=[point(100, 0)])
         step = WhatIf(base).run([FacilityResized(0, 250.0)])
         assert step.answer.columns[0].rows.tolist() == []
-        assert step.facilities.capacity.tolist() == [250.0]
+        assert step.facilities.capacity[np.array([0])].tolist() == [250.0]
 
     def test_a_closed_street_is_walked_around(self) -> None:
         base = block(homes=[point(0, 0)], sites=[point(200, 0)])
@@ -162,11 +162,9 @@ class TestOnPaper:
         assert seconds(base, *edits) == [99]
 
     def test_steps_are_no_way_for_wheels(self) -> None:
-        base = block(homes=[point(0, 50)], sites=[point(100, 50)])
-        made = make_base(
-            make_town(GridCity.grid(4, 2)), objects([point(0, 50)]), base.facilities.geometry, [[0]], bounds_s=[2000.0],
-            profile=type(PAPER)("wheels", 1.0, steps=False),
-        )  # fmt: skip
+        wheels = type(PAPER)("wheels", 1.0, steps=False)
+        town, homes, sites = make_town(GridCity.grid(4, 2)), objects([point(0, 50)]), objects([point(100, 50)])
+        made = make_base(town, homes, sites, [[0]], bounds_s=[2000.0], profile=wheels)
         assert seconds(made, PathDrawn(line((0, 50), (100, 50)), flags=STEPS)) == [200]
 
     def test_whoever_was_beyond_the_link_distance_is_reached_by_a_path(self) -> None:
