@@ -7,7 +7,7 @@ its own from edge lengths and flags (:mod:`geo.costs`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo.errors import DataError
-from geo.topology import join_edges, join_ends, morton_order
+from geo.corners import Corners, check_lines, find_near
+from geo.gates import attach_gates
+from geo.topology import join_edges, join_ends, lay_out_rows, morton_order
 from geo.units import BoolArray, FloatArray, Int32Array, IntArray, ObjectArray, to_mm
 from geo.walls import OUTSIDE, Pieces, Walls, cut_at_walls
 
@@ -35,17 +36,6 @@ UNBARRED = 32
 
 SNAP_SPLIT_M = 0.01
 """A cut nearer than this to an end of the line is that end."""
-
-LARGEST_DEGREE = 360.0
-"""No metric CRS in use has a whole street network this near to its origin."""
-
-FARTHEST_M = 1e8
-"""No metric CRS in use has a place this far from its origin; zone numbers before the easting included."""
-
-LINE = int(shapely.GeometryType.LINESTRING)
-
-MAX_EDGE_M = 1_000_000.0
-"""A longer street is a broken coordinate, not a street."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +62,38 @@ class Streets:
     is_private: BoolArray
     node_a: IntArray
     node_b: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class StreetCorners:
+    """The same streets with their lines as plain coordinates; the other attributes as in :class:`Streets`."""
+
+    street_id: IntArray
+    lines: Corners
+    flags: npt.NDArray[np.uint8]
+    is_private: BoolArray
+    node_a: IntArray
+    node_b: IntArray
+
+    @classmethod
+    def of(cls, streets: Streets | StreetCorners) -> StreetCorners:
+        """Return streets so; those that are so already as they are."""
+        if isinstance(streets, StreetCorners):
+            return streets
+        rest = (streets.flags, streets.is_private, streets.node_a, streets.node_b)
+        return cls(streets.street_id, Corners.of(streets.line), *rest)
+
+    def make_streets(self, rows: IntArray | None = None) -> Streets:
+        """Return the given rows, None for all, with lines as geometries."""
+        every = np.arange(self.lines.count) if rows is None else rows
+        return Streets(
+            self.street_id[every],
+            self.lines.take(every).make_lines(),
+            self.flags[every],
+            self.is_private[every],
+            self.node_a[every],
+            self.node_b[every],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,37 +234,6 @@ class Draft:
     node_b: IntArray
 
 
-def _check(streets: Streets) -> None:
-    if streets.line.shape[0] == 0:
-        raise DataError(
-            "compiling the street network: there are no streets",
-            hint="load streets first: onemap load streets FILE",
-        )
-    odd = np.flatnonzero((shapely.get_type_id(streets.line) != LINE) | shapely.is_empty(streets.line))
-    if odd.size:
-        raise DataError(f"compiling the street network: street {streets.street_id[odd[0]]} is no line")
-    xy, row = shapely.get_coordinates(streets.line, return_index=True)
-    finite = np.isfinite(xy).all(axis=1)
-    if not finite.all():
-        bad = streets.street_id[row[~finite][0]]
-        raise DataError(f"compiling the street network: street {bad} has no finite coordinates in the metric CRS")
-    bounds = shapely.bounds(streets.line)
-    size_m = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
-    if float(size_m.max()) > MAX_EDGE_M:
-        bad = streets.street_id[int(size_m.argmax())]
-        raise DataError(
-            f"compiling the street network: street {bad} is {size_m.max() / 1000:.0f} km long, expected under 1,000 km",
-            hint="check the datum the streets were loaded with",
-        )
-    if float(np.abs(xy).max()) > FARTHEST_M:
-        raise DataError("compiling the street network: coordinates lie off the earth, expected metres")
-    if float(np.abs(xy).max()) <= LARGEST_DEGREE:
-        raise DataError(
-            "compiling the street network: coordinates look like degrees, expected metres",
-            hint="project the streets to the store's metric CRS first",
-        )
-
-
 def _pieces_to_draft(streets: Streets, pieces: Pieces) -> Draft:
     origin = pieces.origin
     flags = streets.flags[origin].copy()
@@ -257,40 +248,6 @@ def _pieces_to_draft(streets: Streets, pieces: Pieces) -> Draft:
         node_a=np.where(whole, streets.node_a[origin], 0),
         node_b=np.where(whole, streets.node_b[origin], 0),
     )
-
-
-def _nearest_edge(draft: Draft, rows: IntArray, gates: Gates, wanted: IntArray) -> tuple[IntArray, FloatArray]:
-    """Return for each wanted gate the draft edge among `rows` to attach to (-1 for none) and the place along it."""
-    edge = np.full(wanted.shape[0], -1, dtype=np.int64)
-    place_m = np.zeros(wanted.shape[0])
-    if rows.size == 0 or wanted.size == 0:
-        return edge, place_m
-    tree = shapely.STRtree(draft.line[rows])
-    found = tree.query_nearest(gates.point[wanted], max_distance=GATE_REACH_M, all_matches=True)
-    which = np.unique(found[0])
-    # found pairs come in no promised order: take the lowest edge among equals
-    lowest = np.full(wanted.shape[0], np.iinfo(np.int64).max)
-    np.minimum.at(lowest, found[0], found[1])
-    edge[which] = rows[lowest[which]]
-    place_m[which] = shapely.line_locate_point(draft.line[edge[which]], gates.point[wanted[which]])
-    return edge, place_m
-
-
-def _attach(draft: Draft, gates: Gates) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
-    """Return for every gate its outer and inner edge (-1 for none) and the places along them in metres."""
-    everyone = np.arange(gates.gate_id.shape[0])
-    walkable = (draft.flags & CLOSED_ON_FOOT) == 0
-    outer, outer_m = _nearest_edge(draft, np.flatnonzero(walkable & (draft.zone == OUTSIDE)), gates, everyone)
-    inner = np.full(everyone.shape[0], -1, dtype=np.int64)
-    inner_m = np.zeros(everyone.shape[0])
-    order = np.argsort(draft.zone, kind="stable")
-    order = order[walkable[order]]
-    zones = draft.zone[order]
-    for zone in np.unique(gates.zone):
-        rows = order[np.searchsorted(zones, zone) : np.searchsorted(zones, zone, side="right")]
-        mine = np.flatnonzero(gates.zone == zone)
-        inner[mine], inner_m[mine] = _nearest_edge(draft, np.sort(rows), gates, mine)
-    return outer, outer_m, inner, inner_m
 
 
 def _split(draft: Draft, edge: IntArray, place_m: FloatArray) -> Draft:
@@ -362,7 +319,10 @@ def _add_connectors(draft: Draft, gates: Gates) -> Draft:
     """Return the draft with one connector edge for every gate that opens onto an outside way."""
     if gates.gate_id.shape[0] == 0:
         return draft
-    outer, outer_m, inner, inner_m = _attach(draft, gates)
+    is_walkable = (draft.flags & CLOSED_ON_FOOT) == 0
+    outer, outer_m, inner, inner_m = attach_gates(
+        draft.line, draft.zone, is_walkable, point=gates.point, gate_zone=gates.zone, reach_m=GATE_REACH_M
+    )
     ok = np.flatnonzero(outer >= 0)
     foot_out = shapely.line_interpolate_point(draft.line[outer[ok]], outer_m[ok])
     has_inner = inner[ok] >= 0
@@ -410,17 +370,68 @@ def find_ends(draft: Draft) -> tuple[IntArray, IntArray, Int32Array, IntArray]:
     draft
         The edges, shape (m,); every answer has shape (2 m,).
     """
-    xy, line = shapely.get_coordinates(draft.line, return_index=True)
-    first, last = np.ones((2, line.shape[0]), dtype=bool)
-    first[1:] = last[:-1] = line[1:] != line[:-1]
-    xy_mm = to_mm(np.concatenate([xy[first], xy[last]]))
+    kept = (draft.street, draft.zone, draft.flags, draft.gate, draft.node_a, draft.node_b)
+    return _place_ends(_Edges(Corners.of(draft.line), *kept))
+
+
+def _place_ends(edges: _Edges) -> tuple[IntArray, IntArray, Int32Array, IntArray]:
+    xy, ptr = edges.lines.xy, edges.lines.ptr
+    corner = np.concatenate([ptr[:-1], ptr[1:] - 1])
     # a connector starts outside and ends inside: its first end joins outside ways, its last end ways of the compound
-    zone_a = np.where(draft.gate >= 0, OUTSIDE, draft.zone)
-    zone = np.concatenate([zone_a, draft.zone]).astype(np.int32)
-    return xy_mm[:, 0], xy_mm[:, 1], zone, np.concatenate([draft.node_a, draft.node_b])
+    zone_a = np.where(edges.gate >= 0, OUTSIDE, edges.zone)
+    zone = np.concatenate([zone_a, edges.zone]).astype(np.int32)
+    return to_mm(xy[corner, 0]), to_mm(xy[corner, 1]), zone, np.concatenate([edges.node_a, edges.node_b])
 
 
-def build_network(streets: Streets, *, walls: Walls, gates: Gates, metric_crs: str) -> Network:
+@dataclass(frozen=True, slots=True)
+class _Edges:
+    """Edges with plain coordinates; the other attributes as in :class:`Draft`."""
+
+    lines: Corners
+    street: IntArray
+    zone: Int32Array
+    flags: npt.NDArray[np.uint8]
+    gate: Int32Array
+    node_a: IntArray
+    node_b: IntArray
+
+
+def _find_bounded(box: FloatArray, walls: Walls, gates: Gates) -> IntArray:
+    """Return the streets that a wall may cut or a gate may open onto, by their boxes; all others stay as they are."""
+    around = np.tile(shapely.get_coordinates(gates.point), 2) + np.array([-1, -1, 1, 1]) * (GATE_REACH_M + 1)
+    return np.flatnonzero(find_near(box, np.concatenate([shapely.bounds(walls.polygon).reshape(-1, 4), around])))
+
+
+def _make_edges(streets: StreetCorners, box: FloatArray, walls: Walls, gates: Gates) -> _Edges:
+    """Return the edges of :func:`draft_edges`, with geometries made only of streets that walls or gates may touch."""
+    count = streets.lines.count
+    flags = streets.flags | np.where(streets.is_private, CLOSED_ON_FOOT, 0).astype(np.uint8)
+    nothing = np.full(count, -1, dtype=np.int32)
+    plain = _Edges(streets.lines, streets.street_id, nothing, flags, nothing.copy(), streets.node_a, streets.node_b)
+    bounded = _find_bounded(box, walls, gates)
+    if bounded.size == 0:
+        return plain
+    few = streets.make_streets(bounded)
+    # named by their rows, because joined streets share an id
+    draft = draft_edges(replace(few, street_id=bounded), walls=walls, gates=gates)
+    row = np.where(draft.gate >= 0, count, draft.street)
+    made = _Edges(
+        Corners.of(draft.line),
+        np.where(draft.gate >= 0, 0, streets.street_id[draft.street]),
+        draft.zone,
+        draft.flags,
+        draft.gate,
+        draft.node_a,
+        draft.node_b,
+    )
+    rest = np.delete(np.arange(count), bounded)
+    # pieces stand where their street did, connectors at the end
+    order = np.argsort(np.concatenate([rest, row]), kind="stable")
+    both = [np.concatenate([getattr(plain, f.name)[rest], getattr(made, f.name)])[order] for f in fields(_Edges)[1:]]
+    return _Edges(plain.lines.take(rest).append(made.lines).take(order), *both)
+
+
+def build_network(streets: Streets | StreetCorners, *, walls: Walls, gates: Gates, metric_crs: str) -> Network:
     """Return the compiled network of the streets, walls and gates.
 
     Streets are cut where they cross the wall of a compound; pieces on both sides stay apart but for a connector edge at
@@ -447,20 +458,24 @@ def build_network(streets: Streets, *, walls: Walls, gates: Gates, metric_crs: s
     DataError
         There are no streets, a coordinate is not finite, or the coordinates are degrees.
     """
-    _check(streets)
-    draft = draft_edges(streets, walls=walls, gates=gates)
-    x, y, zone, node_id = find_ends(draft)
+    plain = StreetCorners.of(streets)
+    length_m, box = plain.lines.measure()
+    check_lines(plain.lines, box, plain.street_id)
+    made = _make_edges(plain, box, walls, gates)
+    if made.lines is not plain.lines:
+        length_m, _ = made.lines.measure()
+    x, y, zone, node_id = _place_ends(made)
     junction = join_ends(x, y, zone=zone, node_id=node_id)
     count = int(junction.max()) + 1
-    edges = draft.line.shape[0]
-    first_end = np.full(count, x.shape[0], dtype=np.int64)
-    np.minimum.at(first_end, junction, np.arange(x.shape[0]))
+    edges = made.lines.count
+    first_end = np.empty(count, dtype=np.int64)
+    # of several ends at one junction the one written last stays: the first
+    first_end[junction[::-1]] = np.arange(junction.shape[0])[::-1]
     order = morton_order(x[first_end], y[first_end])
-    number = np.empty(count, dtype=np.int64)
-    number[order] = np.arange(count)
+    number = np.empty(count, dtype=np.int32)
+    number[order] = np.arange(count, dtype=np.int32)
     edge_a, edge_b = number[junction[:edges]], number[junction[edges:]]
-    xy, index = shapely.get_coordinates(draft.line, return_index=True)
-    indptr, adj_node, adj_edge = _rows(edge_a, edge_b, count)
+    indptr, adj_node, adj_edge = lay_out_rows(edge_a, edge_b, count)
     return Network(
         metric_crs=metric_crs,
         node_x_mm=x[first_end][order],
@@ -468,28 +483,17 @@ def build_network(streets: Streets, *, walls: Walls, gates: Gates, metric_crs: s
         indptr=indptr,
         adj_node=adj_node,
         adj_edge=adj_edge,
-        edge_a=edge_a.astype(np.int32),
-        edge_b=edge_b.astype(np.int32),
-        edge_mm=to_mm(shapely.length(draft.line)),
-        edge_street=draft.street,
-        edge_zone=draft.zone.astype(np.int32),
-        edge_flags=draft.flags,
-        edge_gate=draft.gate,
-        geom_ptr=np.searchsorted(index, np.arange(edges + 1)).astype(np.int64),
-        geom_xy=xy,
+        edge_a=edge_a,
+        edge_b=edge_b,
+        edge_mm=to_mm(length_m),
+        edge_street=made.street,
+        edge_zone=made.zone.astype(np.int32),
+        edge_flags=made.flags,
+        edge_gate=made.gate,
+        geom_ptr=made.lines.ptr,
+        geom_xy=made.lines.xy,
         compound_id=walls.compound_id,
         gate_id=gates.gate_id,
         gate_zone=gates.zone,
         gate_open_to_all=gates.opens_to_all,
     )
-
-
-def _rows(edge_a: IntArray, edge_b: IntArray, node_count: int) -> tuple[IntArray, Int32Array, Int32Array]:
-    """Return the compressed sparse rows of an undirected edge list; neighbours stand in edge order."""
-    edges = np.arange(edge_a.shape[0])
-    tail = np.concatenate([edge_a, edge_b])
-    head = np.concatenate([edge_b, edge_a])
-    edge = np.concatenate([edges, edges])
-    order = np.lexsort((edge, tail))
-    indptr = np.searchsorted(tail[order], np.arange(node_count + 1)).astype(np.int64)
-    return indptr, head[order].astype(np.int32), edge[order].astype(np.int32)

@@ -275,3 +275,36 @@ def morton_order(x_mm: IntArray, y_mm: IntArray) -> IntArray:
     # 4 m cells: finer bits would not change which cache line a node falls on
     _morton((x_mm - x_mm.min()) >> 12, (y_mm - y_mm.min()) >> 12, code)
     return np.argsort(code, kind="stable")
+
+
+@njit(cache=True, nogil=True)
+def _fill_rows(
+    edge_a: Int32Array, edge_b: Int32Array, indptr: IntArray, adj_node: Int32Array, adj_edge: Int32Array
+) -> None:
+    """Fill compressed sparse rows; `indptr` comes with where each row starts, one place on, and leaves complete."""
+    for e in range(edge_a.shape[0]):
+        at = indptr[edge_a[e] + 1]
+        adj_node[at] = edge_b[e]
+        adj_edge[at] = e
+        indptr[edge_a[e] + 1] += 1
+        at = indptr[edge_b[e] + 1]
+        adj_node[at] = edge_a[e]
+        adj_edge[at] = e
+        indptr[edge_b[e] + 1] += 1
+
+
+def lay_out_rows(edge_a: Int32Array, edge_b: Int32Array, node_count: int) -> tuple[IntArray, Int32Array, Int32Array]:
+    """Return the compressed sparse rows of an undirected edge list: pointers, neighbours, edges, in edge order.
+
+    Parameters
+    ----------
+    edge_a, edge_b
+        End nodes of the edges, shape (m,).
+    node_count
+        How many nodes there are.
+    """
+    degree = np.bincount(edge_a, minlength=node_count) + np.bincount(edge_b, minlength=node_count)
+    indptr = np.concatenate([[0, 0], np.cumsum(degree)[:-1]]).astype(np.int64)[: node_count + 1]
+    adj_node, adj_edge = np.empty((2, 2 * edge_a.shape[0]), dtype=np.int32)
+    _fill_rows(edge_a, edge_b, indptr, adj_node, adj_edge)
+    return indptr, adj_node, adj_edge
