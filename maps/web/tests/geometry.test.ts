@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { boundsOf, labelPoint } from '../src/map/geometry';
+import { boundsOf, labelPoint, middleOf } from '../src/map/geometry';
 
 const square = (west: number, south: number, size: number): number[][] => [
   [west, south], [west + size, south], [west + size, south + size], [west, south + size], [west, south],
@@ -37,5 +37,18 @@ describe('boxes', () => {
   it('are nothing for what is empty', () => {
     expect(boundsOf(null)).toBeNull();
     expect(boundsOf({ type: 'MultiPolygon', coordinates: [] })).toBeNull();
+  });
+});
+
+describe('the middle of a line', () => {
+  it('is half way along it, not half way through its corners', () => {
+    expect(middleOf({ type: 'LineString', coordinates: [[0, 0], [1, 0], [2, 0], [10, 0]] })?.lon).toBeCloseTo(5, 9);
+  });
+  it('is that of the longest of several', () => {
+    expect(middleOf({ type: 'MultiLineString', coordinates: [[[0, 0], [1, 0]], [[5, 0], [9, 0]]] })?.lon).toBeCloseTo(7, 9);
+  });
+  it('is the point itself where there is no line', () => {
+    expect(middleOf({ type: 'Point', coordinates: [3, 4] })).toEqual({ lon: 3, lat: 4 });
+    expect(middleOf({ type: 'LineString', coordinates: [[3, 4], [3, 4]] })).toEqual({ lon: 3, lat: 4 });
   });
 });

@@ -1,5 +1,5 @@
 /** One function per route the planner map reads. */
-import { getJson } from './client';
+import { apiUrl, getJson, sendJson } from './client';
 import type {
   AreaRow,
   BuildingReach,
@@ -8,9 +8,11 @@ import type {
   Circles,
   Item,
   ItemPage,
+  Job,
   Page,
   RunDetail,
   RunInfo,
+  RunRequest,
   SearchHit,
 } from './types';
 
@@ -30,6 +32,26 @@ export async function fetchRuns(signal?: AbortSignal): Promise<RunInfo[]> {
 
 export const fetchRun = (run: string, signal?: AbortSignal): Promise<RunDetail> =>
   getJson(`gaps/runs/${encodeURIComponent(run)}`, {}, signal);
+
+/** Order a run; it is computed beside the server. */
+export const orderRun = async (order: RunRequest): Promise<Job> => (await sendJson<{ job: Job }>('POST', 'gaps/runs', order)).job;
+
+const jobPath = (id: string): string => `jobs/${encodeURIComponent(id)}`;
+export const cancelJob = (id: string): Promise<Job> => sendJson('DELETE', jobPath(id));
+export const fetchJob = (id: string): Promise<Job> => getJson(jobPath(id));
+
+/** Follow a job; the stream is taken up again where it broke off. Returns what stops it. */
+export function followJob(id: string, onChange: (job: Job) => void, onLost: () => void): () => void {
+  const source = new EventSource(apiUrl(`${jobPath(id)}/events`));
+  for (const name of ['progress', 'done', 'failed', 'cancelled']) {
+    source.addEventListener(name, (event: MessageEvent<string>) => {
+      if (name !== 'progress') source.close();
+      onChange(JSON.parse(event.data) as Job);
+    });
+  }
+  source.onerror = () => onLost();
+  return () => source.close();
+}
 
 export const areasPath = (run: string): string => `gaps/runs/${encodeURIComponent(run)}/areas`;
 export const buildingsPath = (run: string): string => `gaps/runs/${encodeURIComponent(run)}/buildings`;

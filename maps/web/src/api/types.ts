@@ -77,6 +77,30 @@ export interface RunInfo {
   versions: Record<string, number | string>;
   duration_s: number | null;
   people: number | null;
+  request?: RunRequest;
+}
+
+/** What a run was asked to judge. */
+export interface RunRequest {
+  types?: string[];
+  profiles?: string[];
+  minutes?: number | null;
+  area?: string | null;
+  at?: string | null;
+  name?: string | null;
+}
+
+export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+
+export interface Job {
+  id: string;
+  kind: string;
+  state: JobState;
+  /** 0 to 1. */
+  progress: number;
+  message: string;
+  result: Record<string, unknown> | null;
+  error: Problem | null;
 }
 
 export interface RunColumn {

@@ -139,6 +139,7 @@ export function mountGroundTool(map: MapLibreMap, hooks: GroundHooks): void {
     if (mode === 'pick') {
       const isTouch = 'pointerType' in originalEvent && originalEvent.pointerType === 'touch';
       const found = groundUnder(map, point, isTouch ? TOUCH_PX : MOUSE_PX);
+      if (isTouch) show('', []); // a finger leaves nothing behind
       if (found) hooks.onPick(found);
       return;
     }

@@ -78,7 +78,7 @@ export function GapPanel(): JSX.Element {
       {(detail) => (
         <div class="gap-panel">
           <div class="controls">
-            <RunControls detail={detail} />
+            <RunControls detail={detail} canOrder />
             <WhoSwitch />
           </div>
           <Totals />

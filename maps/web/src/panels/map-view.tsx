@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { layerTitle, t } from '../i18n';
 import { isMapReady, mapError, mountMap } from '../map/bind';
 import { catalogue, catalogueValue, isCircleTool, isNarrow } from '../state/store';
+import { resume } from '../state/order';
 import { newer, showNewer, watchRuns } from '../state/newer';
 import { isPlacing } from '../state/whatif';
 import { isDrawing, isPicking, path } from '../state/whatif-ground';
@@ -27,7 +28,7 @@ function Notices(): JSX.Element {
       {isDrawing.value && path.value.length === 0 && <p class="notice"><Icon name="flask" size={13} /> {t('whatif.drawHere')}</p>}
       {isDrawing.value && path.value.length > 0 && <div class="notice is-path">{isNarrow.value ? <PathBar /> : t('whatif.drawKeys')}</div>}
       {newer.value !== null && (
-        <p class="notice" data-testid="newer">
+        <p class="notice is-quiet" data-testid="newer">
           <Icon name="arrows-rotate" size={13} /> {t(newer.value === 'run' ? 'newer.run' : 'newer.figures')}
           <button type="button" class="text-button" onClick={showNewer}>{t('newer.show')}</button>
           <IconButton icon="xmark" label={t('action.close')} onClick={() => (newer.value = null)} />
@@ -52,6 +53,7 @@ export function MapView(): JSX.Element {
     return mountMap(container.current, !isTestMode);
   }, [isReady]);
   useEffect(watchRuns, []);
+  useEffect(() => void resume(), []);
   return (
     <div class={`map ${isCircleTool.value ? 'is-tool' : ''}`}>
       <div class="map-canvas" ref={container} />

@@ -113,6 +113,7 @@ function Ground({ row }: { row: GroundRow }): JSX.Element {
   const pick = (): void => {
     const shape = row.kind === 'path' ? row.line : found?.shape;
     const at = shape === undefined ? null : middleOf(shape);
+    chosenId.value = null;
     chosenGround.value = isChosen ? null : key;
     if (at) plannerMap.value?.flyTo(at);
   };

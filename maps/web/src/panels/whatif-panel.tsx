@@ -43,7 +43,7 @@ function Bar(): JSX.Element {
 export function WhatIfPanel(): JSX.Element {
   const answer = (
     <>
-      {fault.value !== null && <Fault error={fault.value} />}
+      {fault.value !== null && <Fault error={fault.value} title={t('whatif.failed')} />}
       <WhatIfResult />
     </>
   );

@@ -83,7 +83,7 @@ function PathTools(): JSX.Element {
         <label class="check"><input type="checkbox" checked={hasSteps.value} onChange={(event) => (hasSteps.value = event.currentTarget.checked)} /> {t('whatif.hasSteps')}</label>
         <MiddleButton label={t('whatif.addMiddle')} onClick={onMiddle} />
       </div>
-      {path.value.length > 0 && !isNarrow.value ? <PathBar /> : <p class="muted">{t('whatif.hintPath')}</p>}
+      {path.value.length > 0 && !isNarrow.value ? <PathBar /> : <p class="muted">{t(isNarrow.value ? 'whatif.hintPathTouch' : 'whatif.hintPath')}</p>}
     </>
   );
 }

@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import { fetchRun } from '../api/endpoints';
 import type { RunDetail } from '../api/types';
 import { change } from './actions';
-import { run, runs, runValue, screen } from './store';
+import { catalogue, run, runs, runValue, screen } from './store';
 
 const LOOK_EVERY_MS = 30_000;
 
@@ -29,15 +29,22 @@ async function look(): Promise<void> {
   newer.value = compareRuns(shown, latest);
 }
 
-/** Look now and then; returns what stops it. */
+/** Look now and then, and when somebody comes back to the page; returns what stops it. */
 export function watchRuns(): () => void {
-  const timer = setInterval(() => void look(), LOOK_EVERY_MS);
-  return () => clearInterval(timer);
+  const onLook = (): void => void look();
+  const timer = setInterval(onLook, LOOK_EVERY_MS);
+  document.addEventListener('visibilitychange', onLook);
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener('visibilitychange', onLook);
+  };
 }
 
+/** Show the newest run with the layers it was made from: what is drawn belongs to its figures. */
 export function showNewer(): void {
   newer.value = null;
   change({ run: 'latest' });
   runs.retry();
   run.retry();
+  catalogue.retry();
 }

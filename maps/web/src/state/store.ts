@@ -47,10 +47,10 @@ export const isNarrow = signal(matchMedia(NARROW).matches);
 /** Which height the bottom sheet of a phone stands at. */
 export const sheet = signal<'peek' | 'half' | 'full'>('half');
 
-export const catalogue = createResource(() => 'catalogue', (_inputs, abort) => fetchCatalogue(abort));
+export const catalogue = createResource(() => 'catalogue', (_inputs, abort) => fetchCatalogue(abort), { keepsLast: true });
 export const catalogueValue = computed(() => valueOf(catalogue.remote.value));
 
-export const runs = createResource(() => 'runs', (_inputs, abort) => fetchRuns(abort));
+export const runs = createResource(() => 'runs', (_inputs, abort) => fetchRuns(abort), { keepsLast: true });
 export const run = createResource(() => screen.value.run, (id, abort) => fetchRun(id, abort), { keepsLast: true });
 export const runValue = computed(() => valueOf(run.remote.value));
 

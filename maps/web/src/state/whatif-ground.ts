@@ -4,7 +4,7 @@ import { batch, computed, effect, signal } from '@preact/signals';
 import { fetchItem } from '../api/endpoints';
 import type { Item } from '../api/types';
 import { drawPath, forgetPath, gateState, keyOf, listGround, setGate, setStreet, streetState, toggle, type GateState, type GroundRow, type KnownGround, type PathPoint, type StreetState } from '../whatif/ground';
-import { commit, edits, history, isPlacing, isWhatIf } from './whatif';
+import { chosenId, commit, edits, history, isPlacing, isWhatIf } from './whatif';
 
 export type Tool = 'facility' | 'street' | 'path';
 export const TOOLS: readonly Tool[] = ['facility', 'street', 'path'];
@@ -63,12 +63,18 @@ effect(() => {
   for (const row of ground.value) if (row.kind !== 'path' && row.id > 0) void learn(row);
 });
 
+// one row of the list is lit up at a time
+effect(() => {
+  if (chosenId.value !== null) chosenGround.value = null;
+});
+
 /** Close or open what was clicked; each further click is the next choice, the last one leaves it as it was. */
 export function change(found: KnownGround): void {
   batch(() => {
     if (!knownGround.peek().has(keyOf(found))) know(found);
     commit(toggle(history.peek().now, knownGround.peek().get(keyOf(found)) ?? found));
     chosenGround.value = keyOf(found);
+    chosenId.value = null;
   });
 }
 

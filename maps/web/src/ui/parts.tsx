@@ -123,9 +123,9 @@ function Command({ text }: { text: string }): JSX.Element {
 const commandIn = (hint: string | null): string | null => /`([^`]+)`/.exec(hint ?? '')?.[1] ?? /(onemap [^.;]+)/.exec(hint ?? '')?.[1] ?? null;
 
 /** A failed answer: what happened, the hint for the next step, and a way to try again. */
-export function Fault({ error, onRetry }: { error: ApiError; onRetry?: () => void }): JSX.Element {
+export function Fault({ error, title: own, onRetry, onClose }: { error: ApiError; title?: string; onRetry?: () => void; onClose?: () => void }): JSX.Element {
   const isOffline = error.status === 0;
-  const title = isOffline ? t('error.network') : error.isNotReady ? t('empty.noData') : t('error.title');
+  const title = isOffline ? t('error.network') : error.isNotReady ? t('empty.noData') : (own ?? t('error.title'));
   const command = commandIn(error.hint);
   return (
     <div class={`fault ${error.isNotReady ? 'is-empty' : ''}`} role="alert">
@@ -146,6 +146,7 @@ export function Fault({ error, onRetry }: { error: ApiError; onRetry?: () => voi
           </button>
         )}
       </div>
+      {onClose && <IconButton icon="xmark" label={t('action.close')} onClick={onClose} />}
     </div>
   );
 }
