@@ -1,39 +1,46 @@
 """Catchments: all homes within a bound of each of many facilities, and other answers of one place to many.
 
-Each facility is searched alone by buckets, so the work is that of what lies around it. Homes inside compounds are
-reached through their own gates; a facility inside a closed compound serves that compound alone.
+Facilities that stand near each other are searched together (:mod:`geo.search.abreast`), so the work is that of what
+lies around them. Homes inside compounds are reached through their own gates; a facility inside a closed compound serves
+that compound alone.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geo.reach import check_bound
-from geo.search.around import catch_homes, list_homes, place_rows, split_pairs
-from geo.search.buckets import choose_width
-from geo.search.desk import Desk
+from geo.search.around import catch_homes
+from geo.search.desk import Desk, make_lines
 from geo.search.labels import FACILITY_BITS, NONE
+from geo.search.lanes import LaneArray
+from geo.search.rows import list_homes, place_rows
 from geo.search.seeds import seed_each, seed_sites
-from geo.search.starts import lay_out_starts
-from geo.units import NO_COST, Int32Array, IntArray, UInt32Array
+from geo.search.starts import lay_out_ends
+from geo.units import NO_COST, BoolArray, Int32Array, IntArray, UInt32Array
+from geo.walls import OUTSIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from geo.link import Entrances
     from geo.reach import Homes, Walk
     from geo.search.seeds import SeedsEach
-    from geo.search.starts import Starts
+    from geo.search.sweeps import Words
 
-_CHUNK = 64
+_CHUNK = 256
 """Facilities searched by one thread before it takes the next; the answer does not depend on it."""
 
 _ROOM = 1 << 18
-"""Homes there is room for at first; a chunk that finds more is cut into several."""
+"""Homes there is room for at first; then what is found goes to further parts."""
+
+_MOST_ROOM = 1 << 22
+"""Homes there is room for in a part at most, unless one group of facilities has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,63 +83,125 @@ class Matrix:
 
 @dataclass(frozen=True)
 class _Around:
-    """Homes by the nodes they leave to, and compounds by the nodes of their gates.
+    """Linked homes by the nodes they leave to and by compound, and compounds by the nodes of their gates.
 
     Attributes
     ----------
-    home_ptr, home_at
-        Homes by the nodes they leave to, see :func:`geo.search.around.list_homes`.
+    row, node_a, node_b, add_a, add_b
+        The homes, ascending, see :func:`geo.search.starts.lay_out_ends`.
+    edge, place_mm, off_ms
+        Links of all homes by row.
+    ptr, at
+        Homes by node, see :func:`geo.search.rows.list_homes`.
     gate_ptr, gate_zone
-        Compounds by the nodes from which their residents' gates carry labels on.
-    zone_low, zone_high
-        Where the homes of each compound stand in :class:`geo.search.starts.Starts`, shape (compounds,).
+        Compounds with homes by the nodes from which their residents' gates carry labels on.
+    zone_ptr, zone_home
+        Places of the homes of each compound, shape (compounds + 1,) and (homes inside,).
     """
 
-    home_ptr: Int32Array
-    home_at: IntArray
+    row: Int32Array
+    node_a: Int32Array
+    node_b: Int32Array
+    add_a: Int32Array
+    add_b: Int32Array
+    edge: Int32Array
+    place_mm: IntArray
+    off_ms: IntArray
+    ptr: Int32Array
+    at: Int32Array
     gate_ptr: Int32Array
     gate_zone: Int32Array
-    zone_low: Int32Array
-    zone_high: Int32Array
+    zone_ptr: IntArray
+    zone_home: Int32Array
 
 
 @dataclass(slots=True)
 class _Bench:
-    """Work arrays of one thread: a desk, a time for each home, a mark for each compound, and room for what is found."""
+    """Work arrays of one thread: a desk, costs of sixteen facilities, sets of nodes and homes, and a row a home."""
 
     desk: Desk
-    best: Int32Array
-    found: Int32Array
-    mark: Int32Array
+    lanes: LaneArray
+    sets: tuple[Words, Words, Words, Words, Words, Words]
+    best: LaneArray
+    best_home: Int32Array
+    slot: Int32Array
+    slot_home: Int32Array
+    extra: LaneArray
+    mark: IntArray
     zones: Int32Array
-    pair: IntArray
+    doors: Int32Array
 
     @classmethod
-    def make(cls, walk: Walk, starts: Starts, bound_ms: int) -> _Bench:
-        homes, compounds = starts.row.shape[0], walk.gates.ptr.shape[0] - 1
+    def make(cls, walk: Walk, around: _Around, bound_ms: int) -> _Bench:
+        nodes, homes, compounds = walk.graph.node_count, around.row.shape[0], walk.gates.ptr.shape[0] - 1
+        lanes = make_lines(nodes)
+        lanes[:] = bound_ms + 1
         return cls(
             Desk.make(walk),
-            np.full(homes, bound_ms + 1, dtype=np.int32),
+            lanes,
+            (*_make_set(nodes), *_make_set(nodes), *_make_set(homes)),
+            make_lines(homes + 1),
             np.empty(homes + 1, dtype=np.int32),
-            np.full(compounds, -1, dtype=np.int32),
+            np.full(homes, -1, dtype=np.int32),
+            np.empty(homes, dtype=np.int32),
+            make_lines(homes),
+            np.zeros(compounds + 1, dtype=np.int64),
             np.empty(compounds, dtype=np.int32),
-            np.empty(_ROOM, dtype=np.int64),
+            np.empty(around.gate_zone.shape[0], dtype=np.int32),
         )
 
 
-def _look_around(walk: Walk, starts: Starts) -> _Around:
-    nodes, gates = walk.graph.node_count, walk.gates
-    compounds = gates.ptr.shape[0] - 1
-    home_ptr, home_at = np.zeros(nodes + 1, dtype=np.int32), np.empty(2 * starts.row.shape[0], dtype=np.int64)
-    list_homes(starts.node_a, starts.node_b, starts.add_a, starts.add_b, home_ptr, home_at)
-    gate_ptr = np.zeros(nodes + 1, dtype=np.int32)
-    np.cumsum(np.bincount(gates.from_node, minlength=nodes), out=gate_ptr[1:])
-    gate_zone = np.repeat(np.arange(compounds, dtype=np.int32), np.diff(gates.ptr))
-    zone_low, zone_high = np.zeros((2, compounds), dtype=np.int32)
-    zone_low[starts.zone] = starts.zone_ptr[:-1]
-    zone_high[starts.zone] = starts.zone_ptr[1:]
-    order = np.argsort(gates.from_node, kind="stable")
-    return _Around(home_ptr, home_at, gate_ptr, gate_zone[order], zone_low, zone_high)
+def _make_set(count: int) -> tuple[Words, Words]:
+    """Return an empty set of numbers below a count: a bit for each, and a bit for each word above."""
+    words = np.zeros((count + 63) // 64, dtype=np.uint64)
+    return words, np.zeros((words.shape[0] + 63) // 64, dtype=np.uint64)
+
+
+def _look_around(walk: Walk, homes: Homes) -> _Around:
+    links = homes.links
+    row = np.flatnonzero(links.is_linked).astype(np.int32)
+    count = row.shape[0]
+    node_a, node_b, add_a, add_b = (np.empty(count, dtype=np.int32) for _ in range(4))
+    off_ms = walk.off_ms(links.off_mm)
+    lay_out_ends(
+        row,
+        links.edge,
+        links.place_mm,
+        off_ms,
+        walk.exit_a,
+        walk.exit_b,
+        walk.network.edge_mm,
+        walk.cost_ab,
+        walk.cost_ba,
+        node_a,
+        node_b,
+        add_a,
+        add_b,
+        np.zeros(walk.network.edge_count, dtype=np.int32),
+    )
+    ptr, at = np.zeros(walk.graph.node_count + 1, dtype=np.int32), np.empty(2 * count, dtype=np.int32)
+    list_homes(node_a, node_b, ptr, at)
+    compounds = walk.gates.ptr.shape[0] - 1
+    zone = homes.zone[row]
+    inside = np.flatnonzero(zone != OUTSIDE)
+    by_zone = inside[np.argsort(zone[inside], kind="stable")].astype(np.int32)
+    sizes = np.bincount(zone[inside], minlength=compounds)
+    zone_ptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    gates = _list_gates(walk, sizes > 0)
+    return _Around(
+        row, node_a, node_b, add_a, add_b, links.edge, links.place_mm, off_ms, ptr, at, *gates, zone_ptr, by_zone
+    )
+
+
+def _list_gates(walk: Walk, has_homes: BoolArray) -> tuple[Int32Array, Int32Array]:
+    """Return the compounds with homes by the nodes from which their residents' gates carry labels on."""
+    gates = walk.gates
+    zone = np.repeat(np.arange(has_homes.shape[0], dtype=np.int32), np.diff(gates.ptr))
+    mine = has_homes[zone]
+    zone, node = zone[mine], gates.from_node[mine]
+    ptr = np.zeros(walk.graph.node_count + 1, dtype=np.int32)
+    np.cumsum(np.bincount(node, minlength=walk.graph.node_count), out=ptr[1:])
+    return ptr, zone[np.argsort(node, kind="stable")]
 
 
 def find_catchments(
@@ -167,38 +236,49 @@ def find_catchments(
         The bound is not above 0 and at most a day.
     """
     bound_ms = check_bound(bound_s)
-    starts = lay_out_starts(walk, homes)
-    around = _look_around(walk, starts)
+    around = _look_around(walk, homes)
     order = _sort_by_place(walk, entrances, facilities)
     seeds = seed_each(walk, entrances, facilities[order])
+    threads = max(threads, 1)
     benches: SimpleQueue[_Bench] = SimpleQueue()
-    for _ in range(max(threads, 1)):
-        benches.put(_Bench.make(walk, starts, bound_ms))
+    for _ in range(threads):
+        benches.put(_Bench.make(walk, around, bound_ms))
+    step = _CHUNK if threads > 1 else max(order.shape[0], 1)
 
-    def catch_chunk(low: int) -> Catchments:
+    def catch_chunk(low: int) -> list[_Part]:
         bench = benches.get()
         try:
-            high = min(low + _CHUNK, facilities.shape[0])
-            return _catch(walk, starts, around, seeds, bench, low, high, bound_ms)
+            high = min(low + step, order.shape[0])
+            return list(_catch(walk, around, seeds, bench, low, high, bound_ms))
         finally:
             benches.put(bench)
 
-    lows = range(0, facilities.shape[0], _CHUNK)
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
-        parts = list(pool.map(catch_chunk, lows) if threads > 1 else map(catch_chunk, lows))
-    return _put_together(parts, order)
+    lows = range(0, order.shape[0], step)
+    if threads == 1:
+        return _put_together([part for low in lows for part in catch_chunk(low)], order)
+    with ThreadPoolExecutor(threads) as pool:
+        return _put_together([part for chunk in pool.map(catch_chunk, lows) for part in chunk], order)
 
 
-def _put_together(parts: list[Catchments], order: IntArray) -> Catchments:
-    """Return the catchments of all chunks in the order asked for."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """How many homes some facilities have, their rows and milliseconds one facility after the other."""
+
+    size: IntArray
+    home: Int32Array
+    ms: Int32Array
+
+
+def _put_together(parts: list[_Part], order: IntArray) -> Catchments:
+    """Return the catchments of all parts in the order asked for."""
     size = np.zeros(order.shape[0], dtype=np.int64)
-    size[order] = np.concatenate([np.empty(0, dtype=np.int64), *(np.diff(part.ptr) for part in parts)])
+    size[order] = np.concatenate([np.empty(0, dtype=np.int64), *(part.size for part in parts)])
     ptr = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
     home, ms = np.empty(int(ptr[-1]), dtype=np.int32), np.empty(int(ptr[-1]), dtype=np.int32)
     done = 0
     for part in parts:
-        number = order[done : done + part.ptr.shape[0] - 1]
-        place_rows(part.ptr, number, part.home, part.ms, ptr, home, ms)
+        number = order[done : done + part.size.shape[0]]
+        place_rows(part.size, number, part.home, part.ms, ptr, home, ms)
         done += number.shape[0]
     return Catchments(ptr, home, ms)
 
@@ -216,24 +296,24 @@ def _sort_by_place(walk: Walk, entrances: Entrances, facilities: Int32Array) -> 
 
 
 def _catch(
-    walk: Walk, starts: Starts, around: _Around, seeds: SeedsEach, bench: _Bench, low: int, high: int, bound_ms: int
-) -> Catchments:
-    """Return the catchments of the facilities of one chunk."""
+    walk: Walk, around: _Around, seeds: SeedsEach, bench: _Bench, low: int, high: int, bound_ms: int
+) -> Iterator[_Part]:
+    """Yield the catchments of the facilities of one chunk, in parts."""
     graph, gates, network, desk = walk.graph, walk.gates, walk.network, bench.desk
-    width = choose_width(graph.typical_ms, bound_ms)
     most = int(np.diff((seeds.seed_ptr + seeds.gate_ptr)[low : high + 1]).max(initial=0))
-    head, chain, heap = desk.buckets((bound_ms >> width) + 2), desk.chain(most), desk.heap(walk, most)
-    size = np.zeros(high - low, dtype=np.int64)
-    parts = []
-    at = low
-    while at < high:
-        pair = bench.pair
+    heap = desk.heap(walk, most)
+    zone_nodes = around.node_a[around.zone_home], around.node_b[around.zone_home]
+    room = _ROOM
+    while low < high:
+        size = np.zeros(high - low, dtype=np.int64)
+        home, ms = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
         done = int(
             catch_homes(
-                at,
+                low,
                 high,
-                size[at - low :],
-                pair,
+                size,
+                home,
+                ms,
                 graph.first,
                 graph.last,
                 graph.arc_node,
@@ -253,53 +333,50 @@ def _catch(
                 seeds.at_gates.zone,
                 seeds.at_gates.node,
                 seeds.at_gates.key,
-                starts.row,
-                starts.node_a,
-                starts.node_b,
-                starts.add_a,
-                starts.add_b,
-                starts.edge_first,
-                starts.home_edge,
-                starts.home_place_mm,
-                starts.home_off_ms,
+                walk.exit_a,
                 network.edge_mm,
                 walk.cost_ab,
                 walk.cost_ba,
-                around.home_ptr,
-                around.home_at,
+                around.row,
+                around.node_a,
+                around.node_b,
+                around.add_a,
+                around.add_b,
+                around.edge,
+                around.place_mm,
+                around.off_ms,
+                around.ptr,
+                around.at,
                 around.gate_ptr,
                 around.gate_zone,
-                around.zone_low,
-                around.zone_high,
+                around.zone_ptr,
+                around.zone_home,
+                *zone_nodes,
                 bound_ms,
-                width,
+                bench.lanes,
+                *bench.sets,
+                desk.touched,
                 desk.label,
                 desk.own,
-                desk.touched,
                 desk.own_touched,
-                head,
-                *chain,
                 *heap,
                 bench.best,
-                bench.found,
+                bench.best_home,
+                bench.slot,
+                bench.slot_home,
+                bench.extra,
                 bench.mark,
                 bench.zones,
+                bench.doors,
             )
         )
-        ends = [0, *np.cumsum(size[at - low : done - low]).tolist()]
-        for first, last in pairwise(ends):
-            pair[first:last].sort()
-        home, ms = np.empty(ends[-1], dtype=np.int32), np.empty(ends[-1], dtype=np.int32)
-        split_pairs(pair, home, ms)
-        parts.append((home, ms))
-        if done == at:
-            # one facility has more homes than there was room for: search it again with more
-            bench.pair = np.empty(4 * pair.shape[0], dtype=np.int64)
-        at = done
-    ptr = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-    if len(parts) == 1:
-        return Catchments(ptr, *parts[0])
-    return Catchments(ptr, np.concatenate([home for home, _ in parts]), np.concatenate([ms for _, ms in parts]))
+        size = size[: done - low]
+        count = int(size.sum())
+        if done > low:
+            yield _Part(size, home[:count], ms[:count])
+        # a group that found more than there was room for is searched again with more
+        room = 4 * room if done == low else min(4 * room, max(_MOST_ROOM, room))
+        low = done
 
 
 def find_matrix(

@@ -1,130 +1,156 @@
-"""Kernel of catchments: one small search a facility, and the homes around it read off and wiped."""
+"""Kernel of catchments: the homes around facilities, read off one search for sixteen of them at a time.
+
+Homes are found as bits by the nodes they leave to, and read in the order of their rows, so no catchment has to be
+sorted. What counts for one facility alone (homes on its own edge, and compounds whose gates it comes to) is worked out
+apart and joined.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from geo.search.buckets import search_buckets
-from geo.search.labels import part_ms, pick_cost, search_compound, search_in_order, wipe
+from geo.search.abreast import lift_lane, search_abreast, set_bit, take_bits
+from geo.search.bits import count_lanes, fill_lanes, pull_lanes, sink_lanes
+from geo.search.labels import part_ms, pick_cost, search_compound, wipe
+from geo.search.lanes import LANES, LaneArray
+from geo.search.rows import write_rows
+from geo.search.sweeps import Words
 from geo.units import Int32Array, IntArray, UInt32Array
 
 _NO_COST = np.int64(0xFFFFFFFF)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _note(home: int, ms: np.int64, beyond: int, best: Int32Array, found: Int32Array, count: int) -> int:
-    """Lower the time of a home and return how many homes are found now; no branches, none could be predicted."""
-    known = np.int64(best[home])
-    best[home] = min(known, ms)
-    found[count] = home
-    return int(count + ((known == beyond) & (ms < known)))
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _time_of(label: IntArray, own: IntArray, node: int, add: int) -> np.int64:
-    """Return the milliseconds of a home that leaves to a node."""
-    key = min(label[node], own[node])
-    # NONE is more than any bound
-    return np.int64((key >> 32) + np.int64(add))
-
-
 @njit(cache=True, nogil=True)
-def _find_zones(
-    touched: Int32Array,
-    count: int,
-    gate_ptr: Int32Array,
-    gate_zone: Int32Array,
-    turn: int,
-    mark: Int32Array,
-    zones: Int32Array,
-) -> int:
-    """List the compounds with a residents' gate at one of the touched nodes and return how many there are."""
-    size = 0
-    for t in range(count):
-        node = touched[t]
-        for g in range(gate_ptr[node], gate_ptr[node + 1]):
-            zone = gate_zone[g]
-            if mark[zone] != turn:
-                mark[zone] = turn
-                zones[size] = zone
-                size += 1
-    return size
-
-
-@njit(cache=True, nogil=True)
-def _add_zones(
-    low: int, high: int, seed_zone: Int32Array, turn: int, mark: Int32Array, zones: Int32Array, size: int
-) -> int:
-    """List those compounds, too, on whose residents' gates the facility stands and return how many there are."""
-    for s in range(low, high):
-        if mark[seed_zone[s]] != turn:
-            mark[seed_zone[s]] = turn
-            zones[size] = seed_zone[s]
-            size += 1
-    return size
-
-
-@njit(cache=True, nogil=True)
-def _read_at(
+def _find_homes(
     nodes: Int32Array,
     home_ptr: Int32Array,
-    home_at: IntArray,
-    label: IntArray,
-    beyond: int,
-    best: Int32Array,
-    found: Int32Array,
+    home_at: Int32Array,
+    gate_ptr: Int32Array,
+    found: Words,
+    found_top: Words,
+    doors: Int32Array,
 ) -> int:
-    """Note the homes that leave to some nodes, by either end of their edge, and return how many there are."""
+    """Find the homes that leave to some nodes, and list the nodes with residents' gates; return how many those are."""
     count = 0
-    for n in range(nodes.shape[0]):
-        node = nodes[n]
-        cost = label[node] >> 32
+    for t in range(nodes.shape[0]):
+        node = nodes[t]
+        # a public way is open to homes inside compounds, too: their own gates may better it later
         for i in range(home_ptr[node], home_ptr[node + 1]):
-            ms = cost + (home_at[i] & 0xFFFFFFFF)
-            count = _note(home_at[i] >> 32, ms, beyond, best, found, count)
+            set_bit(found, found_top, home_at[i])
+        if gate_ptr[node] < gate_ptr[node + 1]:
+            doors[count] = node
+            count += 1
     return count
 
 
 @njit(cache=True, nogil=True)
+def _note(
+    home: int,
+    lane: int,
+    ms: int,
+    beyond: int,
+    slot: Int32Array,
+    slot_home: Int32Array,
+    used: int,
+    extra: LaneArray,
+    found: Words,
+    found_top: Words,
+) -> int:
+    """Note a way to a home that one facility alone has, and return how many homes have such ways now."""
+    if ms >= beyond:
+        return used
+    if slot[home] < 0:
+        slot[home] = used
+        slot_home[used] = home
+        fill_lanes(extra, np.int64(used), np.uint32(beyond))
+        set_bit(found, found_top, home)
+        used += 1
+    at = slot[home]
+    if ms < np.int64(extra[at, lane]):
+        extra[at, lane] = ms
+    return used
+
+
+@njit(cache=True, nogil=True)
 def _meet(
+    lane: int,
     low: int,
     high: int,
     site_edge: Int32Array,
     site_place_mm: IntArray,
     site_off_ms: IntArray,
+    exit_a: Int32Array,
     row: Int32Array,
-    edge_first: Int32Array,
     home_edge: Int32Array,
     home_place_mm: IntArray,
     home_off_ms: IntArray,
     edge_mm: IntArray,
     cost_ab: UInt32Array,
     cost_ba: UInt32Array,
+    home_ptr: Int32Array,
+    home_at: Int32Array,
     beyond: int,
-    best: Int32Array,
-    found: Int32Array,
-    count: int,
+    slot: Int32Array,
+    slot_home: Int32Array,
+    used: int,
+    extra: LaneArray,
+    found: Words,
+    found_top: Words,
 ) -> int:
-    """Note the homes on the edges where the facility stands, walked to along the edge."""
+    """Note the homes on the edges where a facility stands, walked to along the edge."""
     for s in range(low, high):
         edge = site_edge[s]
-        i = edge_first[edge]
-        while 0 <= i < row.shape[0] and home_edge[row[i]] == edge:
-            along = site_place_mm[s] - home_place_mm[row[i]]
+        for i in range(home_ptr[exit_a[edge]], home_ptr[exit_a[edge] + 1]):
+            home = row[home_at[i]]
+            if home_edge[home] != edge:
+                continue
+            along = site_place_mm[s] - home_place_mm[home]
             cost = pick_cost(along, cost_ab[edge], cost_ba[edge])
             if cost != _NO_COST:
-                ms = part_ms(cost, abs(along), edge_mm[edge]) + site_off_ms[s] + home_off_ms[row[i]]
-                count = _note(i, ms, beyond, best, found, count)
-            i += 1
-    return count
+                ms = part_ms(cost, abs(along), edge_mm[edge]) + site_off_ms[s] + home_off_ms[home]
+                used = _note(home_at[i], lane, ms, beyond, slot, slot_home, used, extra, found, found_top)
+    return used
+
+
+@njit(cache=True, nogil=True)
+def _list_zones(
+    lane: int,
+    turn: int,
+    doors: Int32Array,
+    gate_ptr: Int32Array,
+    gate_zone: Int32Array,
+    at_gate_zone: Int32Array,
+    zone_ptr: IntArray,
+    beyond: int,
+    lanes: LaneArray,
+    mark: IntArray,
+    zones: Int32Array,
+) -> int:
+    """List the compounds with homes to whose gates a facility comes or on whose gates it stands."""
+    size = 0
+    for d in range(doors.shape[0]):
+        if np.int64(lanes[doors[d], lane]) >= beyond:
+            continue
+        for g in range(gate_ptr[doors[d]], gate_ptr[doors[d] + 1]):
+            zone = gate_zone[g]
+            if mark[zone] != turn:
+                mark[zone] = turn
+                zones[size] = zone
+                size += 1
+    for s in range(at_gate_zone.shape[0]):
+        zone = at_gate_zone[s]
+        if mark[zone] != turn and zone_ptr[zone] < zone_ptr[zone + 1]:
+            mark[zone] = turn
+            zones[size] = zone
+            size += 1
+    return size
 
 
 @njit(cache=True, nogil=True)
 def _read_zones(
+    lane: int,
     zones: Int32Array,
-    zone_low: Int32Array,
-    zone_high: Int32Array,
     first: Int32Array,
     last: Int32Array,
     arc_node: Int32Array,
@@ -136,8 +162,10 @@ def _read_zones(
     seed_zone: Int32Array,
     seed_node: Int32Array,
     seed_key: IntArray,
-    node_a: Int32Array,
-    node_b: Int32Array,
+    zone_ptr: IntArray,
+    zone_home: Int32Array,
+    zone_node_a: Int32Array,
+    zone_node_b: Int32Array,
     add_a: Int32Array,
     add_b: Int32Array,
     bound_ms: int,
@@ -146,15 +174,16 @@ def _read_zones(
     own_touched: Int32Array,
     heap_key: IntArray,
     heap_node: Int32Array,
-    best: Int32Array,
-    found: Int32Array,
-    count: int,
+    slot: Int32Array,
+    slot_home: Int32Array,
+    used: int,
+    extra: LaneArray,
+    found: Words,
+    found_top: Words,
 ) -> int:
     """Note the homes of some compounds, which pass their own gates."""
     for z in range(zones.shape[0]):
-        begin, end = zone_low[zones[z]], zone_high[zones[z]]
-        if begin == end:
-            continue
+        begin, end = zone_ptr[zones[z]], zone_ptr[zones[z] + 1]
         gates = slice(own_gate_ptr[zones[z]], own_gate_ptr[zones[z] + 1])
         mine = slice(np.searchsorted(seed_zone, zones[z]), np.searchsorted(seed_zone, zones[z], side="right"))
         entered = search_compound(
@@ -168,33 +197,61 @@ def _read_zones(
             seed_node[mine],
             seed_key[mine],
             bound_ms,
-            node_a[begin:end],
-            node_b[begin:end],
+            zone_node_a[begin:end],
+            zone_node_b[begin:end],
             label,
             own,
             own_touched,
             heap_key,
             heap_node,
         )
-        for home in range(begin, end):
-            by_a = _time_of(label, own, node_a[home], add_a[home])
-            by_b = _time_of(label, own, node_b[home], add_b[home])
-            count = _note(home, min(by_a, by_b), bound_ms + 1, best, found, count)
+        for i in range(begin, end):
+            home, a, b = zone_home[i], zone_node_a[i], zone_node_b[i]
+            # NONE is more than any bound
+            by_a = (min(label[a], own[a]) >> 32) + np.int64(add_a[home])
+            by_b = (min(label[b], own[b]) >> 32) + np.int64(add_b[home])
+            ms = min(by_a, by_b)
+            used = _note(home, lane, ms, bound_ms + 1, slot, slot_home, used, extra, found, found_top)
         wipe(own, own_touched, entered)
-    return count
+    return used
 
 
 @njit(cache=True, nogil=True)
-def _emit(
-    row: Int32Array, beyond: int, best: Int32Array, found: Int32Array, count: int, pair: IntArray, total: int
-) -> bool:
-    """Write down the homes found and wipe their times; return whether there was room."""
-    fits = total + count <= pair.shape[0]
-    for i in range(count):
-        if fits:
-            pair[total + i] = (np.int64(row[found[i]]) << 32) | np.int64(best[found[i]])
-        best[found[i]] = beyond
-    return bool(fits)
+def _clear(lanes: LaneArray, nodes: Int32Array, beyond: int, slot: Int32Array, homes: Int32Array) -> None:
+    """Forget what a group reached."""
+    for t in range(nodes.shape[0]):
+        fill_lanes(lanes, np.int64(nodes[t]), np.uint32(beyond))
+    for k in range(homes.shape[0]):
+        slot[homes[k]] = -1
+
+
+@njit(cache=True, nogil=True)
+def _pick_best(
+    candidates: int,
+    node_a: Int32Array,
+    node_b: Int32Array,
+    add_a: Int32Array,
+    add_b: Int32Array,
+    lanes: LaneArray,
+    slot: Int32Array,
+    extra: LaneArray,
+    beyond: int,
+    best_home: Int32Array,
+    best: LaneArray,
+    counts: LaneArray,
+) -> int:
+    """Work out the milliseconds of the homes listed in `best_home`, keep those in reach, return how many they are."""
+    count = 0
+    counts[:] = 0
+    for k in range(candidates):
+        i = best_home[k]
+        a, b, at = np.int64(node_a[i]), np.int64(node_b[i]), np.int64(count)
+        pull_lanes(lanes, a, b, np.uint32(add_a[i]), np.uint32(add_b[i]), best, at)
+        if slot[i] >= 0:
+            sink_lanes(best, at, extra, np.int64(slot[i]))
+        best_home[count] = i
+        count += int(count_lanes(best, at, np.uint32(beyond), counts))
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -202,7 +259,8 @@ def catch_homes(
     low: int,
     high: int,
     size: IntArray,
-    pair: IntArray,
+    home: Int32Array,
+    ms: Int32Array,
     first: Int32Array,
     last: Int32Array,
     arc_node: Int32Array,
@@ -222,50 +280,60 @@ def catch_homes(
     at_gate_zone: Int32Array,
     at_gate_node: Int32Array,
     at_gate_key: IntArray,
+    exit_a: Int32Array,
+    edge_mm: IntArray,
+    cost_ab: UInt32Array,
+    cost_ba: UInt32Array,
     row: Int32Array,
     node_a: Int32Array,
     node_b: Int32Array,
     add_a: Int32Array,
     add_b: Int32Array,
-    edge_first: Int32Array,
     home_edge: Int32Array,
     home_place_mm: IntArray,
     home_off_ms: IntArray,
-    edge_mm: IntArray,
-    cost_ab: UInt32Array,
-    cost_ba: UInt32Array,
     home_ptr: Int32Array,
-    home_at: IntArray,
+    home_at: Int32Array,
     gate_ptr: Int32Array,
     gate_zone: Int32Array,
-    zone_low: Int32Array,
-    zone_high: Int32Array,
+    zone_ptr: IntArray,
+    zone_home: Int32Array,
+    zone_node_a: Int32Array,
+    zone_node_b: Int32Array,
     bound_ms: int,
-    width: int,
+    lanes: LaneArray,
+    waiting: Words,
+    waiting_top: Words,
+    seen: Words,
+    seen_top: Words,
+    found: Words,
+    found_top: Words,
+    reached: Int32Array,
     label: IntArray,
     own: IntArray,
-    touched: Int32Array,
     own_touched: Int32Array,
-    head: Int32Array,
-    following: Int32Array,
-    waiting: Int32Array,
     heap_key: IntArray,
     heap_node: Int32Array,
-    best: Int32Array,
-    found: Int32Array,
-    mark: Int32Array,
+    best: LaneArray,
+    best_home: Int32Array,
+    slot: Int32Array,
+    slot_home: Int32Array,
+    extra: LaneArray,
+    mark: IntArray,
     zones: Int32Array,
+    doors: Int32Array,
 ) -> int:
     """Fill the homes within the bound of each facility of a chunk.
 
     Parameters
     ----------
     low, high
-        Which facilities, by their place in the list asked for.
+        Which facilities, by their place in the list of seeds.
     size
         The answer: how many homes each of these facilities has.
-    pair
-        The answer: home row << 32 | milliseconds, facility after facility, unsorted within one.
+    home, ms
+        The answer: rows of homes, ascending within a facility, and their milliseconds, facility after facility. There
+        must be room for one more than are found.
     first, last, arc_node, arc_ms
         The graph, see :class:`geo.search.graph.Graph`.
     own_gate_ptr, gate_from, gate_to, gate_ms
@@ -274,179 +342,154 @@ def catch_homes(
         Where each facility enters the network, see :class:`geo.search.seeds.SeedsEach`.
     at_gate_ptr, at_gate_zone, at_gate_node, at_gate_key
         Where those on residents' gates enter it from outside, likewise.
-    row, node_a, node_b, add_a, add_b, edge_first, home_edge, home_place_mm, home_off_ms
-        The homes, see :class:`geo.search.starts.Starts`.
-    edge_mm, cost_ab, cost_ba
-        The network's edges.
-    home_ptr, home_at, gate_ptr, gate_zone, zone_low, zone_high
-        What stands at each node, see ``geo.catchments``.
-    bound_ms, width
-        Longest walk of interest, and the width of buckets as a power of two.
-    label, own, touched, own_touched, head, following, waiting, heap_key, heap_node
-        Work arrays of the searches.
-    best, found, mark, zones
-        Work arrays: a time for each home, bound_ms + 1 before and after; homes found, room for one more than there are;
-        a mark and a list of compounds, none marked with a facility of this chunk.
+    exit_a, edge_mm, cost_ab, cost_ba
+        The edges, see :class:`geo.reach.Walk`.
+    row, node_a, node_b, add_a, add_b
+        The linked homes: their rows, ascending, and where they leave to, see :func:`geo.search.starts.lay_out_ends`.
+    home_edge, home_place_mm, home_off_ms
+        Links of all homes by row.
+    home_ptr, home_at
+        Homes by the nodes they leave to, see :func:`geo.search.rows.list_homes`.
+    gate_ptr, gate_zone
+        Compounds with homes by the nodes from which their residents' gates carry labels on.
+    zone_ptr, zone_home, zone_node_a, zone_node_b
+        Homes by compound, and the nodes they leave to.
+    bound_ms
+        Longest walk of interest.
+    lanes
+        Work array: a cost for each node and facility of a group, bound_ms + 1 before and after, shape (nodes, 16).
+    waiting, waiting_top, seen, seen_top, found, found_top
+        Work arrays: sets of nodes and of homes, empty before and after.
+    reached, label, own, own_touched, heap_key, heap_node
+        Work arrays of the searches; labels are NONE before and after.
+    best, best_home, slot, slot_home, extra
+        Work arrays, one row a home; `slot` is -1 before and after.
+    mark, zones, doors
+        Work arrays, one place a compound and one a node with gates; the last one of `mark` counts.
 
     Returns
     -------
     int
-        The first facility that was not done, because there was no more room in `pair`; `high` where all were.
+        The first facility that was not done, because there was no more room; `high` where all were.
     """
     total = 0
     beyond = bound_ms + 1
-    no_facility = np.zeros(1, dtype=np.int32)
-    for f in range(low, high):
-        begin, end = seed_ptr[f], seed_ptr[f + 1]
-        if no_facility.shape[0] < end - begin:
-            no_facility = np.zeros(end - begin, dtype=np.int32)
-        seeds = (seed_node[begin:end], seed_ms[begin:end], no_facility[: end - begin])
-        reached = search_buckets(
-            first, last, arc_node, arc_ms, *seeds, bound_ms, width, label, touched, head, following, waiting
-        )
-        if reached < 0:
-            wipe(label, touched, -1 - reached)
-            reached = search_in_order(
-                first, last, arc_node, arc_ms, *seeds, bound_ms, label, touched, heap_key, heap_node
-            )
-        apart = _find_zones(touched, reached, gate_ptr, gate_zone, f, mark, zones)
-        at_gates = slice(at_gate_ptr[f], at_gate_ptr[f + 1])
-        apart = _add_zones(at_gate_ptr[f], at_gate_ptr[f + 1], at_gate_zone, f, mark, zones, apart)
-        # a public way is open to homes inside compounds, too: their own gates may better it below
-        count = _read_at(touched[:reached], home_ptr, home_at, label, beyond, best, found)
-        count = _read_zones(
-            zones[:apart],
-            zone_low,
-            zone_high,
+    at = np.zeros(LANES, dtype=np.int64)
+    counts = np.zeros((1, LANES), dtype=np.uint32)
+    for start in range(low, high, LANES):
+        end = min(start + LANES, high)
+        nodes = search_abreast(
+            start,
+            end,
             first,
             last,
             arc_node,
             arc_ms,
-            own_gate_ptr,
-            gate_from,
-            gate_to,
-            gate_ms,
-            at_gate_zone[at_gates],
-            at_gate_node[at_gates],
-            at_gate_key[at_gates],
-            node_a,
-            node_b,
-            add_a,
-            add_b,
+            seed_ptr,
+            seed_node,
+            seed_ms,
             bound_ms,
+            lanes,
+            waiting,
+            waiting_top,
+            seen,
+            seen_top,
+            reached,
             label,
-            own,
-            own_touched,
             heap_key,
             heap_node,
-            best,
-            found,
-            count,
         )
-        count = _meet(
-            site_ptr[f],
-            site_ptr[f + 1],
-            site_edge,
-            site_place_mm,
-            site_off_ms,
-            row,
-            edge_first,
-            home_edge,
-            home_place_mm,
-            home_off_ms,
-            edge_mm,
-            cost_ab,
-            cost_ba,
-            beyond,
-            best,
-            found,
-            count,
-        )
-        wipe(label, touched, reached)
-        if not _emit(row, beyond, best, found, count, pair, total):
-            mark[zones[:apart]] = -1
-            return f
-        size[f - low] = count
-        total += count
+        door_count = _find_homes(reached[:nodes], home_ptr, home_at, gate_ptr, found, found_top, doors)
+        used = 0
+        for f in range(start, end):
+            used = _meet(
+                f - start,
+                site_ptr[f],
+                site_ptr[f + 1],
+                site_edge,
+                site_place_mm,
+                site_off_ms,
+                exit_a,
+                row,
+                home_edge,
+                home_place_mm,
+                home_off_ms,
+                edge_mm,
+                cost_ab,
+                cost_ba,
+                home_ptr,
+                home_at,
+                beyond,
+                slot,
+                slot_home,
+                used,
+                extra,
+                found,
+                found_top,
+            )
+            at_gates = slice(at_gate_ptr[f], at_gate_ptr[f + 1])
+            mark[-1] += 1
+            apart = _list_zones(
+                f - start,
+                mark[-1],
+                doors[:door_count],
+                gate_ptr,
+                gate_zone,
+                at_gate_zone[at_gates],
+                zone_ptr,
+                beyond,
+                lanes,
+                mark,
+                zones,
+            )
+            if apart == 0:
+                continue
+            lift_lane(f - start, reached[:nodes], beyond, lanes, label)
+            used = _read_zones(
+                f - start,
+                zones[:apart],
+                first,
+                last,
+                arc_node,
+                arc_ms,
+                own_gate_ptr,
+                gate_from,
+                gate_to,
+                gate_ms,
+                at_gate_zone[at_gates],
+                at_gate_node[at_gates],
+                at_gate_key[at_gates],
+                zone_ptr,
+                zone_home,
+                zone_node_a,
+                zone_node_b,
+                add_a,
+                add_b,
+                bound_ms,
+                label,
+                own,
+                own_touched,
+                heap_key,
+                heap_node,
+                slot,
+                slot_home,
+                used,
+                extra,
+                found,
+                found_top,
+            )
+            wipe(label, reached, nodes)
+        count = take_bits(found, found_top, best_home)
+        count = _pick_best(count, node_a, node_b, add_a, add_b, lanes, slot, extra, beyond, best_home, best, counts)
+        _clear(lanes, reached[:nodes], beyond, slot, slot_home[:used])
+        after = total
+        for lane in range(LANES):
+            at[lane] = after
+            after = int(after + np.int64(counts[0, lane]))
+        if after >= home.shape[0]:
+            return start
+        write_rows(count, row, best_home, best, beyond, at, after, home, ms)
+        for f in range(start, end):
+            size[f - low] = counts[0, f - start]
+        total = after
     return high
-
-
-@njit(cache=True, nogil=True)
-def split_pairs(pair: IntArray, home: Int32Array, ms: Int32Array) -> None:
-    """Take apart pairs of home row << 32 | milliseconds.
-
-    Parameters
-    ----------
-    pair
-        Pairs; as many are taken as there is room for.
-    home, ms
-        The answer.
-    """
-    for i in range(home.shape[0]):
-        home[i] = pair[i] >> 32
-        ms[i] = pair[i] & 0xFFFFFFFF
-
-
-@njit(cache=True, nogil=True)
-def list_homes(
-    node_a: Int32Array,
-    node_b: Int32Array,
-    add_a: Int32Array,
-    add_b: Int32Array,
-    home_ptr: Int32Array,
-    home_at: IntArray,
-) -> None:
-    """List homes by the nodes they leave to.
-
-    Parameters
-    ----------
-    node_a, node_b, add_a, add_b
-        The homes, see :class:`geo.search.starts.Starts`.
-    home_ptr
-        0 on entry; the answer: homes of node ``u`` stand from ``home_ptr[u]`` to before ``home_ptr[u + 1]``,
-        shape (nodes + 1,).
-    home_at
-        The answer: place of the home << 32 | milliseconds from it to the node, each home at both of its nodes.
-    """
-    for i in range(node_a.shape[0]):
-        home_ptr[node_a[i]] += 1
-        home_ptr[node_b[i]] += 1
-    for node in range(1, home_ptr.shape[0]):
-        home_ptr[node] += home_ptr[node - 1]
-    # filled from the back, so that each row ends up where it begins
-    for i in range(node_a.shape[0] - 1, -1, -1):
-        home_ptr[node_b[i]] -= 1
-        home_at[home_ptr[node_b[i]]] = (np.int64(i) << 32) | np.int64(add_b[i])
-        home_ptr[node_a[i]] -= 1
-        home_at[home_ptr[node_a[i]]] = (np.int64(i) << 32) | np.int64(add_a[i])
-
-
-@njit(cache=True, nogil=True)
-def place_rows(
-    ptr: IntArray,
-    number: IntArray,
-    part_home: Int32Array,
-    part_ms: Int32Array,
-    to: IntArray,
-    home: Int32Array,
-    ms: Int32Array,
-) -> None:
-    """Copy the rows of a chunk to where they belong.
-
-    Parameters
-    ----------
-    ptr, part_home, part_ms
-        The rows.
-    number
-        Which row of the whole each of them is.
-    to
-        Where each row of the whole begins.
-    home, ms
-        The whole.
-    """
-    for i in range(number.shape[0]):
-        at = to[number[i]]
-        for k in range(ptr[i], ptr[i + 1]):
-            home[at] = part_home[k]
-            ms[at] = part_ms[k]
-            at += 1

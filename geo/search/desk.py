@@ -92,11 +92,7 @@ class Desk:
         """Return room for the labels of a pass for many types, shape (nodes, 16)."""
         nodes = self.label.shape[0]
         if self._lanes.shape[0] != nodes:
-            # a row must not lie across two lines of cache
-            line = LANES * 4
-            room = np.empty(nodes * line + line, dtype=np.uint8)
-            start = -room.ctypes.data % line
-            self._lanes = room[start : start + nodes * line].view(np.uint32).reshape((nodes, LANES))
+            self._lanes = make_lines(nodes)
         return self._lanes
 
     def search_lanes(self, walk: Walk, lanes: Sequence[Lane]) -> bool:
@@ -215,6 +211,22 @@ class Desk:
     def wipe_own(self, touched: int) -> None:
         """Forget the labels of the last compound."""
         search.wipe(self.own, self.own_touched, touched)
+
+
+def make_lines(rows: int) -> LaneArray:
+    """Return room for sixteen whole numbers a row, each row in a line of cache of its own, shape (rows, 16).
+
+    Memory is taken up only as far as it is used.
+
+    Parameters
+    ----------
+    rows
+        How many rows.
+    """
+    line = LANES * 4
+    room = np.empty(rows * line + line, dtype=np.uint8)
+    start = -room.ctypes.data % line
+    return room[start : start + rows * line].view(np.uint32).reshape((rows, LANES))
 
 
 def is_far_reaching(walk: Walk, seeds: Seeds, bound_ms: int) -> bool:

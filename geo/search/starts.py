@@ -89,7 +89,7 @@ def lay_out_starts(walk: Walk, homes: Homes) -> Starts:
         home_place_mm=links.place_mm,
         home_off_ms=walk.off_ms(links.off_mm),
     )
-    _lay_out(
+    lay_out_ends(
         row,
         links.edge,
         links.place_mm,
@@ -109,7 +109,7 @@ def lay_out_starts(walk: Walk, homes: Homes) -> Starts:
 
 
 @njit(cache=True, nogil=True)
-def _lay_out(
+def lay_out_ends(
     row: Int32Array,
     home_edge: Int32Array,
     home_place_mm: IntArray,
@@ -125,7 +125,21 @@ def _lay_out(
     add_b: Int32Array,
     edge_first: Int32Array,
 ) -> None:
-    """Work out where each home leaves its edge and what that costs; a cost no bound allows counts as closed."""
+    """Work out where each home leaves its edge and what that costs; a cost no bound allows counts as closed.
+
+    Parameters
+    ----------
+    row
+        Rows of linked homes, shape (n,).
+    home_edge, home_place_mm, home_off_ms
+        Links of all homes by row.
+    exit_a, exit_b, edge_mm, cost_ab, cost_ba
+        The edges, see :class:`geo.reach.Walk`.
+    node_a, node_b, add_a, add_b
+        The answers: nodes, and milliseconds to them, shape (n,).
+    edge_first
+        The answer: place of the first home of each edge; -1 on entry, shape (edges,).
+    """
     for i in range(row.shape[0]):
         home = row[i]
         edge = home_edge[home]
