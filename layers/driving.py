@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,10 +17,11 @@ from psycopg import sql
 from sqlalchemy import select
 
 from geo.costs import WalkProfile
-from geo.driving import GATE_CLASS, ROAD_COLUMNS, classify_roads, cost_driving, find_along, to_mm_s
-from geo.driving_turns import Drive, TurnBans, TurnRules, empty_gate_arcs, prepare_drive, resolve_rules
+from geo.driving import GATE_CLASS, ROAD_COLUMNS, classify_roads, to_mm_s
+from geo.driving_turns import Drive, TurnBans, TurnRules, empty_gate_arcs
 from geo.joins import join_streets
 from geo.search.graph import Graph
+from geo.whatif.rules import ByVehicle
 from layers.bundle import find_bundle, make_key, save_bundle
 from layers.catalog import read_speeds
 from layers.network import fetch_columns, fetch_join_m, fetch_stamps, fetch_streets
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from geo.network import Network
+    from geo.network import Network, Streets
     from layers.bundle import Arrays
     from layers.catalog import Profile
     from layers.network import Streetscape
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 TURN_LAYER: Final = "turn-bans"
 EMERGENCY: Final = "emergency"
 
-ENGINE_FILES = ("driving.py", "driving_turns.py", "search/graph.py", "costs.py")
+ENGINE_FILES = ("driving.py", "driving_turns.py", "search/graph.py", "costs.py", "whatif/rules.py")
 """Modules of geo whose change makes compiled drives stale."""
 
 # what the way says beyond the columns of its layer stands among the properties, as the file gave it
@@ -91,7 +92,7 @@ def load_drive(
     walker = WalkProfile(profile.code, profile.pace_m_s)
     arrays = find_bundle(cache_dir / "drive", key)
     if arrays is None:
-        drive = _compile(connection, streetscape, profile, walker, within)
+        drive = _compile(connection, streetscape, profile, within)
         arrays = save_bundle(cache_dir / "drive", key, _pack(drive))
     return _unpack(arrays, streetscape, profile, walker), key
 
@@ -129,23 +130,44 @@ def _unpack(arrays: Arrays, streetscape: Streetscape, profile: Profile, walker: 
     )
 
 
-def _compile(
-    connection: Connection, streetscape: Streetscape, profile: Profile, walker: WalkProfile, within: Within | None
-) -> Drive:
-    network = open_gates(streetscape, profile)
-    streets = fetch_streets(connection, network.metric_crs, within=within)
+def _compile(connection: Connection, streetscape: Streetscape, profile: Profile, within: Within | None) -> Drive:
+    streets = fetch_streets(connection, streetscape.network.metric_crs, within=within)
     join_m = fetch_join_m(connection)
     if join_m is not None:
         streets, _ = join_streets(streets, tolerance_m=join_m)
+    return load_vehicle(connection, streets, profile, within=within).lay_out(streetscape.network)
+
+
+def load_vehicle(
+    connection: Connection, streets: Streets, profile: Profile, *, within: Within | None = None
+) -> ByVehicle:
+    """Return how a vehicle drives the streets, whatever edits make of them.
+
+    Parameters
+    ----------
+    connection
+        An open connection that sees the state `streets` were read from; reads only.
+    streets
+        All streets that are loaded, joined where that is set, by id.
+    profile
+        A profile with a vehicle.
+    within
+        The part whose streets these are; None for all.
+    """
     speeds = read_speeds(profile.vehicle)
-    identity, tags = _fetch_roads(connection, within)
     is_emergency = profile.vehicle == EMERGENCY
-    roads = classify_roads(streets.street_id, tags, speeds_kmh=speeds, is_emergency=is_emergency)
-    along = find_along(network, streets.street_id, streets.line)
-    drive_ab, drive_ba = cost_driving(network, roads, along=along, gate_mm_s=to_mm_s(speeds[GATE_CLASS]))
-    rules = match_turns(fetch_turns(connection), identity, is_emergency=is_emergency)
-    bans, _ = resolve_rules(network, rules, street_id=streets.street_id, line=streets.line)
-    return prepare_drive(network, walker, drive_ab, drive_ba, bans=bans)
+    identity, tags = _fetch_roads(connection, within)
+    classify = partial(classify_roads, streets.street_id, speeds_kmh=speeds, is_emergency=is_emergency)
+    return ByVehicle(
+        profile=WalkProfile(profile.code, profile.pace_m_s),
+        street_id=streets.street_id,
+        line=streets.line,
+        roads=classify(tags),
+        unbarred=classify(tags.assign(access=None)),
+        turns=match_turns(fetch_turns(connection), identity, is_emergency=is_emergency),
+        gate_mm_s=to_mm_s(speeds[GATE_CLASS]),
+        passes_gates=is_emergency,
+    )
 
 
 def _fetch_roads(connection: Connection, within: Within | None) -> tuple[pd.DataFrame, pd.DataFrame]:

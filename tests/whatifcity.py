@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -333,6 +333,9 @@ def random_city(rng: Rng, *, with_shapes: bool = True, homes: int = 60, turns: i
     serves = [[row for row in range(len(sites)) if rng.random() < 0.5] for _ in range(3)]
     profile = [PACE, SLOW, WHEELS, CLIMBER][int(rng.integers(0, 4))]
     town = make_town(city)
+    if turns is not None and rng.random() < 0.5:
+        # shut at the hour asked for: to people on foot alone
+        town = replace(town, closed_gates=frozenset(g for g in town.gates.gate_id.tolist() if rng.random() < 0.4))
     maker.base = make_base(
         town,
         objects(places),

@@ -21,12 +21,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Barriers
 from geo.network import (
     CLOSED_ON_FOOT,
     NO_WHEELCHAIR,
+    SHUT,
     STEPS,
     UNBARRED,
     Gates,
@@ -60,7 +62,7 @@ from geo.whatif.edits_kinds import (
     check_count,
     check_geometry,
 )
-from geo.whatif.edits_streets import StreetBook, StreetShelf, close_flags, is_end, open_flags, split_row
+from geo.whatif.edits_streets import StreetBook, StreetShelf, is_end, split_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,8 +70,12 @@ if TYPE_CHECKING:
 __all__ = [
     "FACILITY_EDITS", "MAX_EDITS", "PATH_SNAP_M", "Edit", "Facilities", "FacilityAdded", "FacilityClosed",
     "FacilityMoved", "FacilityResized", "GateAdded", "GateClosed", "GateOpened", "PathDrawn", "Plan", "StreetClosed",
-    "StreetOpened", "Town", "apply_edits", "build_town", "check_count", "edit_facilities", "edit_plan", "start_plan",
+    "StreetOpened", "Town", "apply_edits", "build_town", "check_count", "edit_facilities", "edit_plan",
+    "mark_gates", "start_plan",
 ]  # fmt: skip
+
+
+FlagArray = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,9 @@ class Town:
     metric_crs
         CRS of all coordinates.
     closed_gates
-        Ids of gates nobody may pass.
+        Ids of gates nobody may walk through: shut at the hour asked for, or by an edit.
+    shut_gates
+        Those of them that an edit shut, to vehicles too.
     max_link_m, outline_reach_m
         Link distances, see :class:`geo.link.Ways`.
     """
@@ -102,6 +110,7 @@ class Town:
     barriers: Barriers
     metric_crs: str
     closed_gates: frozenset[int] = frozenset()
+    shut_gates: frozenset[int] = frozenset()
     max_link_m: float = MAX_LINK_M
     outline_reach_m: float = OUTLINE_REACH_M
 
@@ -126,7 +135,7 @@ class Plan:
         The town before; its streets are in `book`.
     book
         Streets as edited.
-    gates, closed_gates, gate_point_id, gate_point
+    gates, closed_gates, shut_gates, gate_point_id, gate_point
         As in :class:`Town`, as edited.
     """
 
@@ -136,6 +145,7 @@ class Plan:
     gate_point_id: IntArray
     gate_point: ObjectArray
     closed_gates: frozenset[int]
+    shut_gates: frozenset[int]
 
     @cached_property
     def open_gate_point(self) -> ObjectArray:
@@ -151,6 +161,7 @@ class Plan:
             gate_point_id=self.gate_point_id,
             gate_point=self.gate_point,
             closed_gates=self.closed_gates,
+            shut_gates=self.shut_gates,
         )
 
 
@@ -163,7 +174,7 @@ def start_plan(town: Town) -> Plan:
         The town.
     """
     book = StreetBook(town.shelf, {})
-    return Plan(town, book, town.gates, town.gate_point_id, town.gate_point, town.closed_gates)
+    return Plan(town, book, town.gates, town.gate_point_id, town.gate_point, town.closed_gates, town.shut_gates)
 
 
 def _edit_street(plan: Plan, edit: StreetClosed | StreetOpened, place: Place) -> Plan:
@@ -171,9 +182,9 @@ def _edit_street(plan: Plan, edit: StreetClosed | StreetOpened, place: Place) ->
         raise place.refuse(f"there is no street {edit.street_id}")
     rows = plan.book.take([edit.street_id])
     if isinstance(edit, StreetClosed):
-        rows = replace(rows, flags=close_flags(rows.flags))
+        rows = replace(rows, flags=np.asarray(rows.flags | np.uint8(CLOSED_ON_FOOT | SHUT)))
     else:
-        flags = open_flags(rows.flags) | np.uint8(UNBARRED)
+        flags = (rows.flags & np.uint8(0xFF ^ (CLOSED_ON_FOOT | SHUT))) | np.uint8(UNBARRED)
         rows = replace(rows, flags=flags, is_private=np.zeros_like(rows.is_private))
     return replace(plan, book=plan.book.put(rows))
 
@@ -183,11 +194,13 @@ def _edit_gate(plan: Plan, edit: GateClosed | GateOpened, place: Place) -> Plan:
     if row.size == 0:
         raise place.refuse(f"there is no gate {edit.gate_id} of a compound")
     if isinstance(edit, GateClosed):
-        return replace(plan, closed_gates=plan.closed_gates | {edit.gate_id})
+        shut = {edit.gate_id}
+        return replace(plan, closed_gates=plan.closed_gates | shut, shut_gates=plan.shut_gates | shut)
     opens_to_all = plan.gates.opens_to_all.copy()
     opens_to_all[row] = edit.opens_to_all
     gates = Gates(plan.gates.gate_id, plan.gates.point, plan.gates.zone, opens_to_all)
-    return replace(plan, gates=gates, closed_gates=plan.closed_gates - {edit.gate_id})
+    is_open = {edit.gate_id}
+    return replace(plan, gates=gates, closed_gates=plan.closed_gates - is_open, shut_gates=plan.shut_gates - is_open)
 
 
 def _add_gate(plan: Plan, edit: GateAdded, place: Place) -> Plan:
@@ -351,8 +364,25 @@ def build_town(town: Town) -> Network:
     network = build_network(town.streets, walls=town.walls, gates=town.gates, metric_crs=town.metric_crs)
     if not town.closed_gates:
         return network
-    closed = np.flatnonzero(network.edge_gate >= 0)
-    closed = closed[np.isin(network.gate_id[network.edge_gate[closed]], list(town.closed_gates))]
+    connector = np.flatnonzero(network.edge_gate >= 0)
     flags = network.edge_flags.copy()
-    flags[closed] = close_flags(flags[closed])
+    flags[connector] = mark_gates(flags[connector], network.gate_id[network.edge_gate[connector]], town)
     return replace(network, edge_flags=flags)
+
+
+def mark_gates(flags: FlagArray, gate_id: IntArray, town: Town | Plan) -> FlagArray:
+    """Return the flags of the ways through some gates as a town has them.
+
+    Parameters
+    ----------
+    flags
+        Flags of the ways, shape (n,).
+    gate_id
+        Ids of their gates, shape (n,).
+    town
+        The town, or one with edits on top.
+    """
+    closed = np.isin(gate_id, list(town.closed_gates))
+    shut = np.isin(gate_id, list(town.shut_gates))
+    marked = np.where(closed, flags | np.uint8(CLOSED_ON_FOOT), flags & np.uint8(0xFF ^ CLOSED_ON_FOOT))
+    return np.where(shut, marked | np.uint8(SHUT), marked & np.uint8(0xFF ^ SHUT)).astype(np.uint8)

@@ -7,27 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
-from geo.network import CLOSED_ON_FOOT, SHUT, SNAP_SPLIT_M, Streets
+from geo.network import SNAP_SPLIT_M, Streets
 from geo.units import IntArray, ObjectArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-
-FlagArray = npt.NDArray[np.uint8]
-
-
-def close_flags(flags: FlagArray) -> FlagArray:
-    """Return the flags of ways that an edit closes to everybody."""
-    return np.asarray(flags | np.uint8(CLOSED_ON_FOOT | SHUT))
-
-
-def open_flags(flags: FlagArray) -> FlagArray:
-    """Return the flags of ways that no edit closes and that are open on foot."""
-    return np.asarray(flags & np.uint8(0xFF ^ (CLOSED_ON_FOOT | SHUT)))
 
 
 def take_streets(streets: Streets, rows: IntArray) -> Streets:

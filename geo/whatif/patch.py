@@ -18,7 +18,7 @@ from geo.errors import DataError
 from geo.network import GATE_REACH_M, Draft, Gates, draft_edges
 from geo.units import Int32Array, IntArray, ObjectArray, to_mm
 from geo.walls import Walls
-from geo.whatif.edits_streets import close_flags, open_flags
+from geo.whatif.edits import mark_gates
 from geo.whatif.patch_ends import NOTHING_TIED, Tie, tie_ends
 from geo.whatif.patch_work import DEAD, Anything, Arcs, Patchwork
 
@@ -119,8 +119,7 @@ def _redraft(plan: Plan, streets: set[int], gates: IntArray) -> _Redraft:
 def _close_gates(draft: Draft, plan: Plan) -> None:
     """Mark connectors through gates nobody may pass."""
     connector = np.flatnonzero(draft.gate >= 0)
-    closed = np.isin(plan.gates.gate_id[draft.gate[connector]], list(plan.closed_gates))
-    draft.flags[connector[closed]] = close_flags(draft.flags[connector[closed]])
+    draft.flags[connector] = mark_gates(draft.flags[connector], plan.gates.gate_id[draft.gate[connector]], plan)
 
 
 def _find_touched_gates(before: Plan, after: Plan, changed: set[int]) -> IntArray:
@@ -133,10 +132,9 @@ def _find_touched_gates(before: Plan, after: Plan, changed: set[int]) -> IntArra
 def _find_switched_gates(before: Plan, after: Plan) -> IntArray:
     """Return the gates that let others pass than they did."""
     count = before.gates.gate_id.shape[0]
-    was_closed = np.isin(before.gates.gate_id, list(before.closed_gates))
-    is_closed = np.isin(before.gates.gate_id, list(after.closed_gates))
     switched = before.gates.opens_to_all != after.gates.opens_to_all[:count]
-    return np.flatnonzero(switched | (was_closed != is_closed))
+    other = (before.closed_gates ^ after.closed_gates) | (before.shut_gates ^ after.shut_gates)
+    return np.flatnonzero(switched | np.isin(before.gates.gate_id, list(other)))
 
 
 @dataclass(frozen=True)
@@ -355,13 +353,7 @@ def _write_kept(work: Patchwork, plan: Plan, match: _Match, switched: IntArray) 
     """Write the flags of edges that stay, and who may pass gates that were switched."""
     work.set("edge_flags", match.kept, match.kept_flags)
     gate = work["edge_gate"][switched]
-    closed = np.isin(plan.gates.gate_id[gate], list(plan.closed_gates))
-    flags = work["edge_flags"][switched]
-    work.set(
-        "edge_flags",
-        switched,
-        np.where(closed, close_flags(flags), open_flags(flags)),
-    )
+    work.set("edge_flags", switched, mark_gates(work["edge_flags"][switched], plan.gates.gate_id[gate], plan))
     work.set("is_residents", switched, work.find_residents(plan.gates.opens_to_all[gate]))
 
 

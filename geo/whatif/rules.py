@@ -9,7 +9,7 @@ import numpy as np
 
 from geo.costs import WalkProfile, cost_edges, find_walkable
 from geo.driving import Roads, cost_driving, find_along
-from geo.driving_turns import TurnRules, prepare_drive, resolve_rules
+from geo.driving_turns import Drive, TurnRules, prepare_drive, resolve_rules
 from geo.reach import Walk, prepare_walk
 from geo.units import NO_COST
 
@@ -124,7 +124,7 @@ class ByVehicle:
         ab, ba = self._drive(network)
         return ba, ab, (ab != NO_COST) | (ba != NO_COST)
 
-    def lay_out(self, network: Network) -> Walk:
+    def lay_out(self, network: Network) -> Drive:
         """Return a network as the vehicle drives it."""
         if self.passes_gates:
             network = replace(network, gate_open_to_all=np.ones_like(network.gate_open_to_all))

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geo.area_sums import HomeSums, add_children
-from geo.driving_turns import Drive
 from geo.errors import Conflict
 from geo.gaps import take_area_rows
 from geo.units import MM_PER_M
 from geo.whatif.edits import Facilities
 from geo.whatif.engine import Base, WhatIf
 from geo.whatif.engine import Column as EngineColumn
+from layers.driving import TURN_LAYER
 from layers.ground import GroundSource, load_ground
+from layers.network import fetch_stamps
 from layers.query.scenarios import find_changed_layers
 from layers.runs.areas import list_groups, list_rows, start_sums, sum_areas
 from layers.runs.load import load_result
@@ -24,7 +25,7 @@ from layers.runs.plan import prepare_run
 from layers.runs.replay import read_request
 from layers.runs.result import EVERYBODY
 from layers.scenarios.edits import Ground
-from layers.scenarios.town import TownSource
+from layers.scenarios.town import TownSource, VehicleSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,8 +62,6 @@ class ScenarioBase:
         What edits are read against.
     supply
         For each column the facilities that serve it.
-    driven
-        Profiles of vehicles: edits of streets, gates and paths are for people on foot and leave them alone.
     """
 
     run_id: int
@@ -74,7 +73,6 @@ class ScenarioBase:
     numbers: Mapping[str, list[int]]
     ground: Ground
     supply: list[Supply]
-    driven: frozenset[str]
     _sums: dict[tuple[int, str], tuple[IntArray, IntArray]] = field(default_factory=dict)
 
     @property
@@ -190,12 +188,18 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
             parameter="run",
         )
     town = TownSource(engine, study)
+    turns = fetch_stamps(connection).get(TURN_LAYER)
     land, _ = load_ground(connection, study.streetscape, study.settings.cache_dir)
     make_ground = None if land is None else GroundSource(engine, study.streetscape.network.metric_crs)
     engines, numbers = {}, {}
     for part in plan.parts:
         base = _make_engine_base(result, plan, part, town)
-        engines[part.profile] = WhatIf(replace(base, make_ground=make_ground))
+        profile = study.profiles[part.profile]
+        if profile.is_vehicle:
+            vehicle = VehicleSource(engine, study, town, profile, turns=turns)
+            engines[part.profile] = WhatIf(replace(base, load_vehicle=vehicle))
+        else:
+            engines[part.profile] = WhatIf(replace(base, make_ground=make_ground))
         numbers[part.profile] = list(part.numbers)
     ground = Ground(
         pack=study.pack,
@@ -214,7 +218,6 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
         numbers=numbers,
         ground=ground,
         supply=[(int(rows.shape[0]), sum_capacity(study.sites.capacity[rows])) for rows in plan.site_rows],
-        driven=frozenset(part.profile for part in plan.parts if isinstance(part.tread.walk, Drive)),
     )
 
 

@@ -12,7 +12,6 @@ from geo.area_sums import AREA_FIGURES
 from geo.errors import RequestError
 from geo.gaps import COVERED, NO_COUNT, STATUS_NAMES, find_status
 from geo.units import MS_PER_S
-from geo.whatif.edits import FACILITY_EDITS
 from layers.query.scenarios import name_figures
 from layers.runs.result import EVERYBODY
 from layers.scenarios.base import is_inside, name_groups, sum_capacity, weigh_group
@@ -125,8 +124,6 @@ def compute_scenario(base: ScenarioBase, edits: Sequence[RawEdit], *, offset: in
         numbers = base.numbers[profile]
         types = [base.result.columns[number].type for number in numbers]
         read = read_edits(base.ground, edits, columns=types, offset=offset)
-        if profile in base.driven:
-            read = [edit for edit in read if isinstance(edit, FACILITY_EDITS)]
         step = _run(what_if, read, offset)
         for place, number in enumerate(numbers):
             change = step.answer.columns[place]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,15 @@ from geo.costs import WalkProfile
 from geo.driving import Roads
 from geo.driving_turns import TurnRules
 from geo.network import CLOSED_ON_FOOT
-from geo.whatif.edits import GateAdded, GateClosed, GateOpened, PathDrawn, StreetClosed, StreetOpened
+from geo.whatif.edits import (
+    GateAdded,
+    GateClosed,
+    GateOpened,
+    PathDrawn,
+    StreetClosed,
+    StreetOpened,
+    build_town,
+)
 from geo.whatif.rules import ByVehicle
 from tests.geo.test_whatif import estate, seconds, try_city
 from tests.gridcity import GridCity, line, objects, point
@@ -113,6 +122,14 @@ class TestDriven:
             around = 1 + 10 + 20 + 10 + 14
             assert seconds(base, GateOpened(1), GateClosed(2)) == [around]
             assert seconds(base, GateClosed(1), GateClosed(2)) == [None]
+
+    def test_a_gate_shut_at_the_hour_is_shut_on_foot_alone_and_by_an_edit_to_all(self) -> None:
+        base = drive(estate(), home=point(100, 150), site=point(100, 200))
+        town = replace(base.load_town(), closed_gates=frozenset((1, 2)))
+        shut = replace(base, town=town, walk=base.load_rules().lay_out(build_town(town)), gate_point=objects([]))
+        assert seconds(shut) == [5]
+        assert seconds(shut, GateClosed(2)) == [1 + 10 + 20 + 10 + 14]
+        assert seconds(shut, GateClosed(2), GateOpened(2)) == [5]
 
     def test_a_new_gate_is_driven_through(self) -> None:
         city = GridCity.grid(1, 1, spacing_m=200).wall(10, 10, 190, 190).gate(100, 10)

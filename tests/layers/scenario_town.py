@@ -162,12 +162,12 @@ class DataEditor:
         self._set(tables.facility, self._facility(edit), capacity=edit["capacity"])
 
     def close_street(self, edit: dict[str, Any]) -> None:
-        """Close it on foot."""
+        """Close it to everybody."""
         key = edit["street_id"]
-        self._set(tables.street, key if key > 0 else self.drawn[-key - 1], foot="no")
+        self._set(tables.street, key if key > 0 else self.drawn[-key - 1], foot="no", access="no")
 
     def open_street(self, edit: dict[str, Any]) -> None:
-        """Open it on foot."""
+        """Open it to everybody its class is for."""
         key = edit["street_id"]
         self._set(tables.street, key if key > 0 else self.drawn[-key - 1], foot="yes", access=None)
 

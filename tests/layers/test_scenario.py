@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from geo.errors import Conflict, NotFound, NotReady
 from layers import tables
@@ -18,6 +18,8 @@ from layers.scenario import Scenarios
 from layers.scenarios.result import describe_difference
 from layers.scenarios.store import delete_scenario, read_batches, rename_scenario, replace_scenario
 from layers.scenarios.tables import scenario_area, scenario_change, scenario_edit
+from layers.scenarios.town import TownSource, VehicleSource
+from layers.study import load_study
 from tests.gridcity import box, point
 from tests.gridstore import raise_version, save_site
 from tests.layers.scenario_town import (
@@ -25,14 +27,12 @@ from tests.layers.scenario_town import (
     NINE,
     PRIMARY,
     REQUEST,
-    DataEditor,
     RawEdits,
     Store,
     at,
     check_against_full_run,
     find_street,
     lonlat,
-    read_buildings,
     way,
 )
 
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from tests.conftest import Db
+
+
+FIRE = "SAF_FIRE1"
 
 
 @pytest.fixture
@@ -128,28 +131,47 @@ def test_a_scenario_is_a_full_run_on_edited_data(store: Store, name: str) -> Non
     assert told["changed_layers"] == ["facilities", "gates", "streets"]
 
 
-def test_types_reached_by_vehicle_follow_facilities_alone(store: Store) -> None:
-    fire, request = "SAF_FIRE1", GapRequest(types=("SAF_FIRE1", PRIMARY))
+@pytest.mark.parametrize("name", ["streets and a facility", "a private way", "gates", "everything"])
+def test_types_reached_by_vehicle_follow_all_edits(store: Store, name: str) -> None:
+    request = GapRequest(types=(FIRE, PRIMARY), minutes=0.4)
     with store.db.writer.begin() as connection:
-        save_site(connection, point(30, 30), fire)
-    base = run_gaps(store.db.writer, store.settings, request)
-    edits = [
-        {"op": "add_facility", "type": fire, "geometry": at(900, 480)},
-        {"op": "draw_path", "geometry": way((1000, 500), (1150, 200), (1300, 0))},
-    ]
-    result = store.scenarios.draft(str(base.id), edits)
+        for x, y in ((30, 30), (1240, 20)):
+            save_site(connection, point(x, y), FIRE)
+        connection.execute(update(tables.street).values(highway="residential"))
+        private, bottom = find_street(connection, 1200, 0), find_street(connection, 50, 0)
+        connection.execute(update(tables.street).where(tables.street.c.id == private).values(access="no"))
+        connection.execute(update(tables.gate).values(opens_to="residents"))
+        gate = connection.execute(select(func.min(tables.gate.c.id))).scalar_one()
+        raise_version(connection, "facilities", "streets", "gates")
+    store.run_id = run_gaps(store.db.writer, store.settings, request).id
+    path = {"op": "draw_path", "geometry": way((1000, 500), (1150, 200), (1300, 0))}
+    close = {"op": "close_street", "street_id": bottom}
+    lists: dict[str, RawEdits] = {
+        "streets and a facility": [close, path, {"op": "add_facility", "type": FIRE, "geometry": at(900, 480)}],
+        "a private way": [{"op": "open_street", "street_id": private}],
+        "gates": [{"op": "add_facility", "type": FIRE, "geometry": at(255, 150)}, {"op": "open_gate", "gate_id": gate}],
+    }
+    edits = lists.get(name) or [*lists["gates"], *lists["streets and a facility"], *lists["a private way"]]
+    result = store.scenarios.draft("latest", edits)
     difference = describe_difference(result, buildings=10_000)
-    assert {(one["type"], one["profile"]) for one in difference["types"]} == {(fire, "driving"), (PRIMARY, "adult")}
-    with store.db.writer.begin() as connection:
-        DataEditor(connection).apply(edits[:1])
-    again = run_gaps(store.db.writer, store.settings, request)
+    assert (FIRE, "driving") in {(one["type"], one["profile"]) for one in difference["types"]}
+    check_against_full_run(store, edits, difference, request)
+
+
+def test_rules_of_vehicles_are_those_of_the_base_or_refused(store: Store) -> None:
     with store.db.reader.connect() as connection:
-        before, now = (read_buildings(connection, one) for one in (base.id, again.id))
-    driven = {key: row for key, row in now.items() if key[1] == fire and row != before[key]}
-    told = {(row["building_id"], row["type"], row["profile"]): row for row in difference["buildings"]}
-    assert {key for key in told if key[1] == fire} == set(driven)
-    for key, row in driven.items():
-        assert (told[key]["reach_s_after"], told[key]["status_after"]) == (row["reach_s"], row["status"])
+        study = load_study(connection, store.settings)
+    town = TownSource(store.db.reader, study)
+    profile = study.profiles["driving"]
+    source = VehicleSource(store.db.reader, study, town, profile, turns=None)
+    assert source() is source()
+    other = VehicleSource(store.db.reader, study, town, profile, turns="7@never")
+    with pytest.raises(Conflict, match="turn bans"):
+        other()
+    with store.db.writer.begin() as connection:
+        raise_version(connection, "streets")
+    with pytest.raises(Conflict, match="streets"):
+        VehicleSource(store.db.reader, study, town, profile, turns=None)()
 
 
 def test_a_run_of_one_area_changes_there_alone(store: Store) -> None:
