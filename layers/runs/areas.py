@@ -6,39 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geo.area_sums import AREA_FIGURES, HomeSums, add_children
-from geo.gaps import COVERED, NO_COUNT, find_status, list_area_rows, take_area_rows
+from geo.area_sums import AREA_FIGURES, add_children
+from geo.gaps import list_area_rows, take_area_rows
 from geo.units import MM_PER_M
 from layers.copy_binary import OID_INT2, OID_INT4, OID_INT8, CodedText, Number, TextColumn, copy_rows
 from layers.runs.result import EVERYBODY
+from layers.runs.sums import count_everybody
 from layers.runs.tables import run_facility
-from layers.tables import COUNT_COLUMNS, run_area
+from layers.tables import run_area
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
+    from geo.area_sums import HomeSums
     from geo.gaps import AreaRows
-    from geo.units import BoolArray, Int32Array, IntArray
+    from geo.units import Int32Array, IntArray
     from layers.runs.result import RunResult
 
 NO_FIGURE = -1
 
 
-def find_uncounted(result: RunResult) -> BoolArray:
-    """Return which buildings have no people count of any kind, shape (n,)."""
-    counts = result.study.buildings.counts
-    none = np.ones(result.rows.shape[0], dtype=bool)
-    for number in range(counts.shape[1]):
-        none &= counts[:, number][result.rows] == NO_COUNT
-    return none
-
-
 def list_groups(result: RunResult, number: int) -> list[tuple[str, Int32Array]]:
     """Return the demand groups an area table shows for a column, with people: everybody, and the type's own."""
-    everybody = result.study.buildings.counts[:, COUNT_COLUMNS.index("people")][result.rows]
-    groups = [(EVERYBODY, np.maximum(everybody, 0).astype(np.int32))]
+    groups = [(EVERYBODY, count_everybody(result))]
     own = result.columns[number].demand_group
     if own != EVERYBODY:
         groups.append((own, result.people[:, number]))
@@ -51,17 +43,6 @@ def list_rows(result: RunResult) -> AreaRows:
     deepest = result.study.buildings.deepest[result.rows]
     own = np.bincount(np.where(deepest < 0, len(tree.code), deepest), minlength=len(tree.code) + 1) > 0
     return list_area_rows(tree, own)
-
-
-def start_sums(result: RunResult) -> HomeSums:
-    """Return what the sums of all columns share."""
-    buildings = result.study.buildings
-    return HomeSums(
-        buildings.deepest[result.rows],
-        len(result.study.areas.tree.code),
-        dwellings=buildings.dwellings[result.rows].astype(np.int64),
-        is_uncounted=find_uncounted(result),
-    )
 
 
 def sum_areas(result: RunResult, number: int, weight: Int32Array, *, sums: HomeSums) -> IntArray:
@@ -99,13 +80,15 @@ def save_areas(
     if not tree.code or not numbers:
         return
     rows = list_rows(result)
-    sums = start_sums(result)
     blocks: list[IntArray] = []
     heads: list[tuple[str, str, str]] = []
     for number in numbers:
         column = result.columns[number]
-        for group, weight in list_groups(result, number):
-            own = sum_areas(result, number, weight, sums=sums)
+        found = result.sums.take(number)
+        groups = [(EVERYBODY, found.everybody)]
+        if column.demand_group != EVERYBODY:
+            groups.append((column.demand_group, found.own))
+        for group, own in groups:
             figures = take_area_rows(np.stack([own, add_children(own, tree)]), rows)
             if column.radius_limit_m is None:
                 figures[:, AREA_FIGURES.index("radius_covered")] = NO_FIGURE
@@ -153,15 +136,9 @@ def save_facilities(connection: Connection, result: RunResult, result_id: int, n
     ids = result.study.sites.facility_id
     found: list[tuple[int, IntArray, IntArray, IntArray]] = []
     for number in numbers:
-        column = result.columns[number]
-        status = find_status(result.reach_ms[:, number], result.is_linked[:, number], column.limit_s)
-        is_covered = status == COVERED
-        facility = result.facility[:, number][is_covered]
-        buildings = np.bincount(facility, minlength=ids.shape[0])
-        people = np.bincount(facility, weights=result.people[:, number][is_covered], minlength=ids.shape[0])
-        served = np.flatnonzero(buildings)
-        # whole numbers below 2 ** 53 are exact as doubles
-        found.append((number + 1, ids[served], buildings[served], people[served].astype(np.int64)))
+        sums = result.sums.take(number)
+        served = np.flatnonzero(sums.buildings)
+        found.append((number + 1, ids[served], sums.buildings[served], sums.people[served]))
     positions = np.concatenate([np.full(one[1].shape[0], one[0]) for one in found]) if found else np.empty(0)
     count = positions.shape[0]
     if count == 0:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from layers.runs.sums import ResultSums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +97,11 @@ class RunResult:
     def building_id(self) -> IntArray:
         """Return the store ids of the buildings judged, ascending, shape (n,)."""
         return self.study.buildings.building_id[self.rows]
+
+    @cached_property
+    def sums(self) -> ResultSums:
+        """Return what its homes add up to."""
+        return ResultSums(self)
 
     @property
     def facility_id(self) -> IntArray:

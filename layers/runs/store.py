@@ -15,13 +15,13 @@ from sqlalchemy import insert
 
 from geo.area_sums import AREA_FIGURES
 from geo.errors import TooLarge
-from geo.gaps import COVERED, STATUS_NAMES, find_status
+from geo.gaps import STATUS_NAMES
 from layers.copy_binary import OID_INT4, OID_INT8, Number, TextColumn, copy_rows
-from layers.runs.areas import find_uncounted, save_areas, save_facilities
+from layers.runs.areas import save_areas, save_facilities
 from layers.runs.result import GapRequest, RunResult, RunSummary
 from layers.runs.slices import NOTHING, Slices, Slots, encode_reach, save_slices
 from layers.runs.tables import run_area_code, run_home, run_people, run_reach, run_result
-from layers.tables import COUNT_COLUMNS, run, run_column
+from layers.tables import run, run_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,12 +131,11 @@ def summarize(run_id: int, name: str | None, duration_s: float, counts: Mapping[
 
 def _count(result: RunResult) -> dict[str, int]:
     linked = result.is_linked.any(axis=1) if result.columns else np.zeros(0, dtype=bool)
-    people = result.study.buildings.counts[:, COUNT_COLUMNS.index("people")][result.rows]
     return {
         "buildings": int(result.rows.shape[0]),
         "buildings_linked": int(linked.sum()),
-        "buildings_without_counts": int(find_uncounted(result).sum()),
-        "people": int(np.maximum(people, 0).sum(dtype=np.int64)),
+        "buildings_without_counts": int(result.sums.homes.is_uncounted.sum()),
+        "people": int(result.sums.everybody.sum(dtype=np.int64)),
         "facilities": int(result.study.sites.facility_id.shape[0]),
         **result.network_counts,
         **({} if result.study.clock is None else result.study.clock.counts),
@@ -145,10 +144,8 @@ def _count(result: RunResult) -> dict[str, int]:
 
 def _total(result: RunResult, number: int) -> dict[str, Any]:
     column = result.columns[number]
-    status = find_status(result.reach_ms[:, number], result.is_linked[:, number], column.limit_s)
-    # whole numbers below 2 ** 53 are exact as doubles
-    people = np.bincount(status, weights=result.people[:, number], minlength=len(STATUS_NAMES)).astype(np.int64)
-    everybody = int(people.sum())
+    figures = dict(zip(AREA_FIGURES, result.sums.take(number).own.sum(axis=0).tolist(), strict=True))
+    everybody = figures["people"]
     return {
         "type": column.type,
         "profile": column.profile,
@@ -157,8 +154,8 @@ def _total(result: RunResult, number: int) -> dict[str, Any]:
         "people_basis": column.people_basis,
         "facilities": column.facilities,
         "people": everybody,
-        **{name: int(people[state]) for state, name in enumerate(STATUS_NAMES)},
-        "share_covered": int(people[COVERED]) / everybody if everybody else None,
+        **{name: figures[name] for name in STATUS_NAMES},
+        "share_covered": figures["covered"] / everybody if everybody else None,
     }
 
 

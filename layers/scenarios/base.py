@@ -19,11 +19,12 @@ from layers.driving import TURN_LAYER
 from layers.ground import GroundSource, load_ground
 from layers.network import fetch_stamps
 from layers.query.scenarios import find_changed_layers
-from layers.runs.areas import list_groups, list_rows, start_sums, sum_areas
+from layers.runs.areas import list_groups, list_rows, sum_areas
 from layers.runs.load import load_result
 from layers.runs.plan import prepare_run
 from layers.runs.replay import read_request
 from layers.runs.result import EVERYBODY
+from layers.runs.sums import start_sums
 from layers.scenarios.edits import Ground
 from layers.scenarios.town import TownSource, VehicleSource
 
