@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from psycopg import sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -241,12 +242,12 @@ def copy_pieces(
 
 
 def _copy(connection: Connection, table: Table, names: Sequence[str], pieces: Iterable[bytes | memoryview]) -> None:
-    driver = connection.connection.driver_connection
-    if driver is None:
-        return
-    preparer = connection.dialect.identifier_preparer
-    columns = ", ".join(preparer.quote(name) for name in names)
-    target = preparer.format_table(table)
-    with driver.cursor() as cursor, cursor.copy(f"COPY {target} ({columns}) FROM STDIN (FORMAT binary)") as copy:
+    # a detached connection has no other name for it
+    driver: Any = connection.connection.dbapi_connection
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+        sql.Identifier(*([table.schema] if table.schema else []), table.name),
+        sql.SQL(", ").join(map(sql.Identifier, names)),
+    )
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
         for piece in pieces:
             copy.write(piece)

@@ -15,9 +15,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from geo.errors import DataError
 from geo.slope import GridTile, sample_tile
-from layers.load import hash_file, open_staging
 from layers.loading.options import LoadReport
-from layers.loading.staging import HASH_BYTES, copy_rows
+from layers.loading.staging import copy_rows
+from layers.loading.steps import hash_file, open_staging
+from layers.loading.wire import HASH_BYTES
 from layers.read.elevation import PART_CELLS, open_elevation, unpack_heights
 from layers.store import Box, Outcome, fetch_version, lock_layers, raise_version
 from layers.tables import SRID, elevation, elevation_part, load

@@ -22,13 +22,16 @@ import numpy as np
 from sqlalchemy import ARRAY, BigInteger, Column, Integer, MetaData, Table, Text, func, select
 
 from geo.population import COLUMNS, MISSING, PEOPLE, choose_weights, complete_people, spread_counts, subtract_used
+from layers.loading.bulk import check_references_after
 from layers.loading.spread_regions import (
     GIVEN,
     NEAREST_MAX_M,
     Regions,
+    can_give_all,
     drop_scratch,
     fetch_regions,
     find_nearest,
+    give_all,
     make_given,
     save_groups,
 )
@@ -130,6 +133,11 @@ def spread_population(conn: Connection) -> SpreadReport:
     conn
         A connection inside a transaction; temporary tables are made and dropped.
     """
+    if can_give_all(conn):
+        with check_references_after(conn, resident_group):
+            given = give_all(conn)
+        people = _count_methods(conn).get(GIVEN, 0)
+        return SpreadReport(people, 0, {GIVEN: people} if given else {}, (), 0, has_changed=given > 0)
     make_given(conn)
     regions = fetch_regions(conn, _judge_uses(conn))
     unplaced = [Unplaced(*row) for row in regions.lost]

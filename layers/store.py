@@ -222,9 +222,15 @@ def _polygon(box: Box | None) -> ColumnElement[Any]:
 
 def _save_load(conn: Connection, publication: Publication, plan: Plan) -> int:
     """Write the record of the load, its quarantine and its repairs; return its id."""
-    stage, layer = publication.stage, publication.stage.target.layer
+    load_id = open_load(conn, publication, plan)
+    _save_findings(conn, publication, load_id)
+    return load_id
+
+
+def open_load(conn: Connection, publication: Publication, plan: Plan | None = None) -> int:
+    """Write the record of a load and return its id; without a plan its counts are written by :func:`publish_copied`."""
     values = {
-        "layer": layer,
+        "layer": publication.stage.target.layer,
         "source": publication.source,
         "file_name": publication.file_name,
         "file_sha256": publication.file_sha256,
@@ -232,14 +238,24 @@ def _save_load(conn: Connection, publication: Publication, plan: Plan) -> int:
         "mode": publication.mode,
         "options": dict(publication.options),
         "started_at": publication.started_at,
-        "rows_read": stage.rows_read,
+        **_count_rows(publication, plan or Plan(0, 0, 0, 0, 0, None)),
+    }
+    return int(conn.execute(insert(load).values(values).returning(load.c.id)).scalar_one())
+
+
+def _count_rows(publication: Publication, plan: Plan) -> dict[str, int]:
+    return {
+        "rows_read": publication.stage.rows_read,
         "rows_inserted": plan.inserted,
         "rows_updated": plan.updated,
         "rows_unchanged": plan.unchanged,
         "rows_closed": plan.closed,
         "rows_quarantined": plan.quarantined,
     }
-    load_id = int(conn.execute(insert(load).values(values).returning(load.c.id)).scalar_one())
+
+
+def _save_findings(conn: Connection, publication: Publication, load_id: int) -> None:
+    stage, layer = publication.stage, publication.stage.target.layer
     head = (literal(load_id).label("load_id"), literal(layer).label("layer"))
     moves: tuple[tuple[Table, Table, Select[Any]], ...] = (
         (quarantine, stage.rejects, select(*head, literal(publication.source).label("source"), *stage.rejects.c)),
@@ -247,7 +263,31 @@ def _save_load(conn: Connection, publication: Publication, plan: Plan) -> int:
     )
     for target, staged, rows in moves:
         conn.execute(insert(target).from_select(list(rows.selected_columns.keys()), rows.order_by(staged.c.line)))
-    return load_id
+
+
+def publish_copied(conn: Connection, publication: Publication, load_id: int) -> Outcome:
+    """Publish rows that were copied into their layer in this transaction; the caller holds the layer's lock.
+
+    Parameters
+    ----------
+    conn
+        The connection that copied them.
+    publication
+        Its stage has counted them.
+    load_id
+        The record of the load, from :func:`open_load`.
+    """
+    stage, table = publication.stage, publication.stage.target.table
+    rejected = conn.execute(select(func.count()).select_from(stage.rejects)).scalar_one()
+    edges = conn.execute(select(*_edges(func.ST_Extent(table.c.geom))).where(table.c.load_id == load_id)).one()
+    plan = Plan(stage.count_kept(), 0, 0, 0, rejected, _union(edges))
+    conn.execute(
+        update(load)
+        .where(load.c.id == load_id)
+        .values(**_count_rows(publication, plan), finished_at=func.clock_timestamp())
+    )
+    _save_findings(conn, publication, load_id)
+    return _finish(conn, publication, plan, load_id)
 
 
 def _merge(conn: Connection, publication: Publication, plan: Plan, load_id: int) -> None:

@@ -59,7 +59,7 @@ def check_datum(stage: Stage, *, name: str, declared: str, has_decided: bool) ->
     DatumUnknown
         The layer fits what is loaded clearly better one shift away; all possibilities are named.
     """
-    with stage.conn.begin():
+    with stage.transact():
         lon, lat = _sample(stage)
         if not len(lon):
             return None

@@ -11,20 +11,19 @@ from geo.datum import parse_datum, resolve_datum
 from geo.errors import DataError, MissingColumn
 from layers import reference
 from layers.catalog import column_key, read_pack
-from layers.load import (
-    Staged,
+from layers.loading.clean_reference import clean_reference_batch, find_reference_columns
+from layers.loading.publishing import Staged, publish_all
+from layers.loading.reader import find_geometry_words
+from layers.loading.staging import Stage
+from layers.loading.steps import (
     check_datum_of,
     describe_stage,
-    find_geometry_words,
     find_raw,
     make_publication,
     make_report,
     open_staging,
-    publish_all,
     stage_batches,
 )
-from layers.loading.clean_reference import clean_reference_batch, find_reference_columns
-from layers.loading.staging import Stage
 from layers.loading.target import find_target, make_target
 from layers.read import open_source
 from layers.read.osm import BARRIER_LAYERS, CORE_LAYERS, REFERENCE_LAYERS, read_osm, reference_columns

@@ -97,6 +97,14 @@ _ADD_ALL = """
 INSERT INTO spread_given (building_id, method, people, households)
 SELECT b.id, 'given', b.people, b.households FROM onemap.building b WHERE b.valid_to IS NULL AND b.people IS NOT NULL
 """
+_NOBODY = """
+SELECT NOT EXISTS (SELECT FROM onemap.resident_group)
+   AND NOT EXISTS (SELECT FROM onemap.population WHERE valid_to IS NULL)
+"""
+_GIVE_ALL = """
+INSERT INTO onemap.resident_group (building_id, method, people, households)
+SELECT b.id, 'given', b.people, b.households FROM onemap.building b WHERE b.valid_to IS NULL AND b.people IS NOT NULL
+"""
 _ROWS = """
 CREATE TEMPORARY TABLE spread_row AS
 SELECT p.id, p.load_id, p.source, p.source_id, p.building_id, p.area_code, <row counts>,
@@ -229,6 +237,16 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+def can_give_all(conn: Connection) -> bool:
+    """Tell whether nobody is on a building yet and no row of the population layer says anything of where people are."""
+    return bool(conn.execute(text(_NOBODY)).scalar_one())
+
+
+def give_all(conn: Connection) -> int:
+    """Put on every building the people its own columns tell; return how many buildings got a row."""
+    return int(conn.execute(text(_GIVE_ALL)).rowcount)
 
 
 def make_given(conn: Connection) -> None:

@@ -6,11 +6,13 @@ it. Memory stays bounded: a batch is copied and forgotten.
 
 from __future__ import annotations
 
-import hashlib
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 from geoalchemy2 import Geometry
 from psycopg import sql
 from sqlalchemy import (
@@ -36,34 +38,33 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import UserDefinedType
 
+from layers.copy_binary import copy_pieces
+from layers.loading.wire import (
+    RawGeometry,
+    encode_column,
+    encode_hashes,
+    encode_numbers,
+    finish_rows,
+    hash_rows,
+    join_rows,
+    split_stream,
+)
 from layers.tables import SRID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    import pandas as pd
     import psycopg
+    import pyarrow as pa
     from sqlalchemy import ColumnElement, Connection
     from sqlalchemy.types import TypeEngine
 
-    from layers.loading.clean import Clean
+    from layers.loading.clean import Clean, Reject, Repair
     from layers.loading.target import Target
 
-HASH_BYTES = 16
 # rows a quarantine may take back into memory at once
 DUPLICATES_PER_PASS = 20_000
-
-
-class RawGeometry(UserDefinedType[bytes]):
-    """A PostGIS geometry that is moved as it is, without the conversions GeoAlchemy2 adds for readers."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_options: object) -> str:
-        """Return the type's name in SQL."""
-        return "geometry"
 
 
 _ROW: dict[str, TypeEngine[Any]] = {"line": BigInteger(), "source_id": Text(), "geom": RawGeometry()}
@@ -81,6 +82,23 @@ _SENT_AS: tuple[tuple[type[Any], str], ...] = (
     (Date, "date"),
     (Text, "text"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A cleaned batch as it goes over the wire.
+
+    Attributes
+    ----------
+    rows
+        Its rows in the binary form of COPY.
+    rejected, repairs
+        As cleaning left them.
+    """
+
+    rows: pa.LargeBinaryArray
+    rejected: list[Reject]
+    repairs: list[Repair]
 
 
 @dataclass(slots=True)
@@ -101,12 +119,15 @@ class Stage:
         What the quarantine and the repair log will take over.
     rows_read
         Rows kept + rows rejected so far; pieces of a split geometry count as rows.
+    is_prepared
+        Whether :meth:`prepare` need not be called any more.
     """
 
     conn: Connection
     target: Target
     number: int = 0
     rows_read: int = 0
+    is_prepared: bool = True
     rows: Table = field(init=False)
     ready: Table = field(init=False)
     rejects: Table = field(init=False)
@@ -115,7 +136,16 @@ class Stage:
     def __post_init__(self) -> None:
         inputs = {column.name: _stage_type(column) for column in self.target.columns}
         self.rows = self._table(
-            "rows", {"position": BigInteger(), **_ROW, "properties": Text(), "content_hash": LargeBinary(), **inputs}
+            "rows",
+            {
+                "position": BigInteger(),
+                "line": BigInteger(),
+                "source_id": Text(),
+                "content_hash": LargeBinary(),
+                "geom": RawGeometry(),
+                "properties": JSONB(),
+                **inputs,
+            },
         )
         self.ready = self._table("ready", {**_ROW, "properties": JSONB(), "content_hash": LargeBinary(), **inputs})
         found: dict[str, TypeEngine[Any]] = {"line": BigInteger(), "source_id": Text()}
@@ -126,40 +156,61 @@ class Stage:
         made = [Column(column, kind) for column, kind in columns.items()]
         return Table(f"stage_{name}_{self.number}", MetaData(), *made, prefixes=["TEMPORARY"])
 
+    def transact(self) -> AbstractContextManager[Any]:
+        """Return the transaction that one step of staging takes."""
+        return self.conn.begin()
+
     def create(self) -> None:
         """Make the tables rows are copied into."""
-        with self.conn.begin():
+        with self.transact():
             for table in (self.rows, self.rejects, self.repairs):
                 table.create(self.conn)
 
+    def prepare(self, clean: Clean) -> None:
+        """Settle with the database what must be known before the first rows are encoded: here nothing."""
+
     def add(self, clean: Clean) -> None:
         """Copy one cleaned batch; all of it or, after a fault, nothing."""
-        with self.conn.begin():
-            if len(clean.frame):
-                copy_rows(self.conn, self.rows, self._iterate(clean.frame))
-            self.reject((r.line, r.source_id, r.reason_code, r.detail, r.raw) for r in clean.rejected)
-            copy_rows(self.conn, self.repairs, ((r.line, r.source_id, r.kind, r.detail) for r in clean.repairs))
-        self.rows_read += len(clean.frame) + len(clean.rejected)
+        self.write(self.encode(clean))
+
+    def encode(self, clean: Clean) -> Encoded:
+        """Return a batch as it is copied, and count its rows; the connection is not used."""
+        frame = clean.frame
+        positions = np.arange(self.rows_read, self.rows_read + len(frame))
+        content = self.encode_content(frame)
+        # content holds geometry, properties and inputs: it is told apart by them alone
+        pieces = [
+            *encode_numbers(positions, None, ">i8"),
+            *encode_column(frame["line"], BigInteger()),
+            *encode_column(frame["source_id"], Text()),
+            *encode_hashes(hash_rows(content)),
+            content,
+        ]
+        self.rows_read += len(frame) + len(clean.rejected)
+        return Encoded(finish_rows(len(self.rows.columns), pieces), clean.rejected, clean.repairs)
+
+    def encode_content(self, frame: pd.DataFrame) -> pa.LargeBinaryArray:
+        """Return the bytes of geometry, properties and input columns of each row, in this order."""
+        absent = pd.Series([None] * len(frame), dtype=object)
+        empty = pd.Series([{}] * len(frame), dtype=object)
+        pieces = encode_column(frame["geom"], RawGeometry())
+        pieces += encode_column(frame.get("properties", empty), JSONB())
+        for column in self.target.columns:
+            pieces += encode_column(frame.get(column.name, absent), _stage_type(column))
+        return join_rows(pieces)
+
+    def write(self, batch: Encoded) -> None:
+        """Copy an encoded batch; all of it or, after a fault, nothing."""
+        with self.transact():
+            if len(batch.rows):
+                names = [column.name for column in self.rows.columns]
+                copy_pieces(self.conn, self.rows, names, split_stream(batch.rows))
+            self.reject((r.line, r.source_id, r.reason_code, r.detail, r.raw) for r in batch.rejected)
+            copy_rows(self.conn, self.repairs, ((r.line, r.source_id, r.kind, r.detail) for r in batch.repairs))
 
     def reject(self, rows: Iterable[tuple[int, str | None, str, str, str]]) -> None:
         """Copy rows that will be quarantined; the caller holds the transaction."""
         copy_rows(self.conn, self.rejects, rows)
-
-    def _iterate(self, frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
-        positions = range(self.rows_read, self.rows_read + len(frame))
-        absent = [None] * len(frame)
-        inputs = [
-            list_values(frame[column.name], column) if column.name in frame else absent
-            for column in self.target.columns
-        ]
-        properties = (
-            [_dump_json(value) for value in frame["properties"]] if "properties" in frame else ["{}"] * len(frame)
-        )
-        lines = [int(line) for line in frame["line"]]
-        geometries = list_values(frame["geom"], self.rows.c.geom)
-        identities = list_values(frame["source_id"], self.rows.c.source_id)
-        hashes = map(hash_row, geometries, properties, zip(*inputs, strict=True))
-        return zip(positions, lines, identities, geometries, properties, hashes, *inputs, strict=True)
 
     def quarantine_duplicates(self, find_raw: Callable[[Sequence[int]], dict[int, str]]) -> int:
         """Move every later row of an identity that the file holds twice to the rejects; return how many.
@@ -170,7 +221,7 @@ class Stage:
             Gives the raw text of lines of the file; a line it does not know is quarantined as its cleaned row.
         """
         rows = self.rows
-        with self.conn.begin():
+        with self.transact():
             twice = select(rows.c.source_id).group_by(rows.c.source_id).having(func.count() > 1)
             first = func.min(rows.c.line).over(partition_by=rows.c.source_id, order_by=rows.c.position)
             number = func.row_number().over(partition_by=rows.c.source_id, order_by=rows.c.position)
@@ -241,12 +292,12 @@ class Stage:
             rows.c.line,
             rows.c.source_id,
             _ready_value(rows.c.geom, self.target.table.c.geom).label("geom"),
-            cast(rows.c.properties, JSONB).label("properties"),
+            rows.c.properties,
             rows.c.content_hash,
             *(value.label(name) for name, value in zip(names, values, strict=True)),
         )
         query = selected.compile(self.conn, compile_kwargs={"literal_binds": True})
-        with self.conn.begin():
+        with self.transact():
             # whatever the planner believes of tables this new, no join with them is worse than a look-up a row
             for table in (rows, self.rejects):
                 self.conn.execute(text(f"CREATE INDEX ON {table.name} (source_id)"))
@@ -255,13 +306,13 @@ class Stage:
 
     def count_kept(self) -> int:
         """Return how many rows are ready to be merged."""
-        with self.conn.begin():
+        with self.transact():
             return int(self.conn.execute(select(func.count()).select_from(self.ready)).scalar_one())
 
     def count_reasons(self) -> dict[str, int]:
         """Return how many rows will be quarantined, by reason."""
         reason = self.rejects.c.reason
-        with self.conn.begin():
+        with self.transact():
             found = self.conn.execute(
                 select(reason, func.count()).group_by(reason).order_by(func.count().desc(), reason)
             )
@@ -270,7 +321,7 @@ class Stage:
     def count_repairs(self) -> dict[str, int]:
         """Return how many rows were repaired, by kind."""
         kind = self.repairs.c.kind
-        with self.conn.begin():
+        with self.transact():
             found = self.conn.execute(select(kind, func.count()).group_by(kind).order_by(func.count().desc(), kind))
             return {row[0]: row[1] for row in found}
 
@@ -297,37 +348,10 @@ def copy_rows(conn: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> 
             copy.write_row(row)
 
 
-def list_values(series: pd.Series, column: Column[Any]) -> list[Any]:
-    """Return a column of a frame as plain Python values, None where missing."""
-    values: list[Any] = series.astype(object).where(series.notna(), None).tolist()
-    if isinstance(column.type, BigInteger | Integer | SmallInteger):
-        return [None if value is None else int(value) for value in values]
-    if isinstance(column.type, Float):
-        return [None if value is None else float(value) for value in values]
-    return values
-
-
 def _sent_as(column: Column[Any]) -> str:
     if isinstance(column.type, ARRAY):
         return f"{next(name for kind, name in _SENT_AS if isinstance(column.type.item_type, kind))}[]"
     return next(name for kind, name in _SENT_AS if isinstance(column.type, kind))
-
-
-def hash_row(geometry: bytes | None, properties: str, inputs: tuple[Any, ...]) -> bytes:
-    """Return what tells a row from another state of itself.
-
-    Parameters
-    ----------
-    geometry
-        WKB in EPSG:4326.
-    properties
-        JSON text, keys in order.
-    inputs
-        Values of the layer's columns.
-    """
-    digest = hashlib.blake2b(repr((properties, inputs)).encode(errors="backslashreplace"), digest_size=HASH_BYTES)
-    digest.update(geometry or b"")
-    return digest.digest()
 
 
 def _stage_type(column: Column[Any]) -> TypeEngine[Any]:
@@ -345,8 +369,3 @@ def _ready_value(staged: ColumnElement[Any], column: Column[Any]) -> ColumnEleme
     if column.nullable or default is None:
         return staged
     return func.coalesce(staged, literal(str(default.arg)))  # type: ignore[attr-defined]
-
-
-def _dump_json(value: Any) -> str:
-    # keys in order: the same properties are the same row, however a file orders them
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True) if value else "{}"

@@ -12,27 +12,35 @@ from typing import TYPE_CHECKING, Any
 
 from api.cli import main
 from layers import load, store
-from layers.loading import staging
+from layers.loading import direct, publishing, staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # point -> where the function lives, its name, whether to stop before it or after it
 POINTS: dict[str, tuple[Any, str, bool]] = {
-    "first batch copied": (staging.Stage, "add", True),
+    "first batch copied": (staging.Stage, "write", True),
     "before hashing": (staging.Stage, "seal", False),
-    "locks held": (load, "lock_layers", True),
+    "locks held": (publishing, "lock_layers", True),
     "load recorded": (store, "_save_load", True),
     "rows merged": (store, "_merge", True),
     "version raised": (store, "raise_version", True),
-    "residents written": (load, "spread_population", True),
+    "residents written": (publishing, "spread_population", True),
     "committed": (load, "make_report", False),
+}
+# the same for a load into an empty layer
+DIRECT_POINTS: dict[str, tuple[Any, str, bool]] = {
+    "place of index taken": (direct, "stage_batches", False),
+    "first batch in the layer": (direct.DirectStage, "write", True),
+    "index built": (direct.DirectStage, "set_ready", True),
+    "copied rows published": (direct, "publish_copied", True),
+    "residents of copied rows": (publishing, "spread_population", True),
 }
 
 
 def stop_at(point: str) -> None:
     """Have the loader stop at a point, the first time it gets there."""
-    holder, name, is_after = POINTS[point]
+    holder, name, is_after = (POINTS | DIRECT_POINTS)[point]
     original = getattr(holder, name)
     setattr(holder, name, _wrap(original, is_after=is_after))
 
