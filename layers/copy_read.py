@@ -40,6 +40,17 @@ MOST_BLOCKS = 512
 """More ids are sent in wider blocks."""
 
 
+_NUMBERS = frozenset({16, 20, 21, 23, 701})
+"""Object ids of the types read as numbers: boolean, bigint, smallint, integer, double precision (its bits).
+
+References
+----------
+PostgreSQL source, ``src/include/catalog/pg_type.dat``.
+"""
+
+_HEAD, _FIELD_HEAD = 4, 8
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Some rows as they came.
@@ -48,66 +59,57 @@ class Block:
     ----------
     data
         Their bytes.
-    start, length
-        Where each field's bytes start, and how many there are, -1 for null, shape (columns, rows).
+    field
+        Of a number its value, of anything else where its bytes start, shape (columns, rows).
+    length
+        How many bytes each field has, -1 for null, shape (columns, rows).
     """
 
     data: Bytes
-    start: IntArray
+    field: IntArray
     length: Int32Array
 
 
 @njit(cache=True, nogil=True)
 def _big(data: Bytes, at: int) -> int:
-    return (int(data[at]) << 24) | (int(data[at + 1]) << 16) | (int(data[at + 2]) << 8) | int(data[at + 3])
+    high = (np.int64(data[at]) << 24) | (np.int64(data[at + 1]) << 16)
+    return int(high | (np.int64(data[at + 2]) << 8) | np.int64(data[at + 3]))
 
 
 @njit(cache=True, nogil=True)
-def _count_rows(data: Bytes, columns: int) -> int:
+def _read_number(data: Bytes, at: int, size: int) -> int:
+    """Return a whole number of two, four or eight bytes, high byte first; one byte is a truth value."""
+    if size == 4:
+        low = _big(data, at)
+        return low - ((low & 0x80000000) << 1)
+    if size == 8:
+        return (_big(data, at) << 32) | _big(data, at + 4)
+    # signed throughout: with an unsigned branch the kernel would return floating-point numbers
+    if size == 2:
+        low = int((np.int64(data[at]) << 8) | np.int64(data[at + 1]))
+        return low - ((low & 0x8000) << 1)
+    return int(np.int64(data[at]))
+
+
+@njit(cache=True, nogil=True)
+def _find_fields(data: Bytes, is_number: BoolArray, field: IntArray, length: Int32Array) -> int:
+    """Fill number or place and length of every field, and return how many rows there are."""
     at = 0
-    rows = 0
+    row = 0
     while at < data.shape[0]:
-        at += 4
-        for _ in range(columns):
+        at += _HEAD
+        for column in range(field.shape[0]):
             size = _big(data, at + 4)
-            at += 8
-            if size < 0x80000000:
-                at += size
-        rows += 1
-    return rows
-
-
-@njit(cache=True, nogil=True)
-def _find_fields(data: Bytes, start: IntArray, length: Int32Array) -> None:
-    at = 0
-    for row in range(start.shape[1]):
-        at += 4
-        for column in range(start.shape[0]):
-            size = _big(data, at + 4)
-            at += 8
-            start[column, row] = at
+            at += _FIELD_HEAD
             if size >= 0x80000000:
+                field[column, row] = 0
                 length[column, row] = -1
-            else:
-                length[column, row] = size
-                at += size
-
-
-@njit(cache=True, nogil=True)
-def _read_numbers(data: Bytes, start: IntArray, length: Int32Array, missing: int, out: IntArray) -> None:
-    """Fill whole numbers of two, four or eight bytes, high byte first; one byte is a truth value."""
-    for row in range(start.shape[0]):
-        size = length[row]
-        if size < 0:
-            out[row] = missing
-            continue
-        at = start[row]
-        value = int(data[at])
-        if size > 1 and value >= 128:
-            value -= 256
-        for k in range(1, size):
-            value = (value << 8) | int(data[at + k])
-        out[row] = value
+                continue
+            field[column, row] = _read_number(data, at, size) if is_number[column] else at
+            length[column, row] = size
+            at += size
+        row += 1
+    return row
 
 
 @njit(cache=True, nogil=True)
@@ -215,18 +217,17 @@ class Rows:
     def _sort(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values if self._order is None else values[self._order]
 
+    def _join_numbers(self, name: str, *, missing: int) -> IntArray:
+        parts = [np.empty(0, dtype=np.int64)]
+        for _, value, length in self._fields(name):
+            is_null = length < 0
+            parts.append(np.where(is_null, missing, value) if is_null.any() else value)
+        return np.concatenate(parts)
+
     def _fields(self, name: str) -> Iterator[tuple[Bytes, IntArray, Int32Array]]:
         number = self._names.index(name)
         for block in self._blocks:
-            yield block.data, block.start[number], block.length[number]
-
-    def _join_numbers(self, name: str, *, missing: int) -> IntArray:
-        parts = [np.empty(0, dtype=np.int64)]
-        for data, start, length in self._fields(name):
-            out = np.empty(start.shape[0], dtype=np.int64)
-            _read_numbers(data, start, length, missing, out)
-            parts.append(out)
-        return np.concatenate(parts)
+            yield block.data, block.field[number], block.length[number]
 
     def read_numbers(self, name: str, *, missing: int = 0) -> IntArray:
         """Return a column of whole numbers or truth values, with a value for null.
@@ -243,12 +244,7 @@ class Rows:
     def read_floats(self, name: str) -> FloatArray:
         """Return a column of type double precision; null is not a number."""
         parts = [np.empty(0)]
-        for data, start, length in self._fields(name):
-            out = np.empty(start.shape[0], dtype=np.int64)
-            _read_numbers(data, start, length, 0, out)
-            values = out.view(np.float64)
-            values[length < 0] = np.nan
-            parts.append(values)
+        parts += [np.where(length < 0, np.nan, bits.view(np.float64)) for _, bits, length in self._fields(name)]
         return self._sort(np.concatenate(parts))
 
     def read_codes(self, name: str) -> tuple[Int32Array, ObjectArray]:
@@ -384,8 +380,13 @@ def read_block(data: Bytes, columns: int) -> Block:
     columns
         Fields a record.
     """
-    rows = _count_rows(data, columns)
-    start = np.empty((columns, rows), dtype=np.int64)
-    length = np.empty((columns, rows), dtype=np.int32)
-    _find_fields(data, start, length)
-    return Block(data, start, length)
+    is_number = np.zeros(columns, dtype=bool)
+    at = _HEAD
+    for column in range(columns if data.shape[0] else 0):
+        kind, size = np.frombuffer(data[at : at + _FIELD_HEAD], dtype=">i4").tolist()
+        is_number[column] = kind in _NUMBERS
+        at += _FIELD_HEAD + max(size, 0)
+    most = data.shape[0] // (_HEAD + _FIELD_HEAD * columns)
+    field, length = np.empty((columns, most), dtype=np.int64), np.empty((columns, most), dtype=np.int32)
+    rows = _find_fields(data, is_number, field, length)
+    return Block(data, field[:, :rows], length[:, :rows])

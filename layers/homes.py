@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
     from layers.parts.within import Within
 
+Counts = npt.NDArray[np.int16] | npt.NDArray[np.int32]
+
 HOME_LAYERS = ("buildings", "population", "areas")
+
+_LARGEST_SHORT = int(np.iinfo(np.int16).max)
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Buildings:
     dwellings
         Dwellings, 0 where not given, shape (n,).
     counts
-        People columns as whole numbers, -1 where not given, shape (n, columns of `COUNT_COLUMNS`).
+        People columns as whole numbers of two or four bytes, -1 where not given, shape (n, columns of `COUNT_COLUMNS`).
     start_xy
         Where walks start, metric CRS: the entrance, else the point; not a number where it is a footprint, shape (n, 2).
     shape_row, shape_wkb, shape_wkb_ptr
@@ -65,7 +69,7 @@ class Buildings:
     zone: Int32Array
     deepest: Int32Array
     dwellings: Int32Array
-    counts: npt.NDArray[np.int32]
+    counts: Counts
     start_xy: FloatArray
     shape_row: IntArray
     shape_wkb: npt.NDArray[np.uint8]
@@ -150,19 +154,27 @@ def _compile(connection: Connection, streetscape: Streetscape, within: Within | 
     inside_m = start_xy.copy()
     inside_m[~is_same] = project_xy(inside[~is_same], metric_crs)
     packed = pack_geometry(project(start.shape, metric_crs))
-    counts = np.empty((found.count, len(COUNT_COLUMNS)), dtype=np.int32, order="F")
-    for number, name in enumerate(COUNT_COLUMNS):
-        counts[:, number] = found.read_numbers(name, missing=NO_COUNT)
     return {
         "building_id": found.id,
         "zone": streetscape.walls.find_zones_at(inside_m),
         "deepest": find_deepest(inside, fetch_areas(connection, within=within)),
         "dwellings": found.read_numbers("dwellings").astype(np.int32),
-        "counts": counts,
+        "counts": _read_counts(found),
         "start_xy": start_xy,
         "shape_row": start.shape_row,
         **{f"shape_{name}": array for name, array in packed.items()},
     }
+
+
+def _read_counts(found: Rows) -> Counts:
+    """Return the people columns; two bytes a figure hold all but towns of one building."""
+    counts = np.empty((found.count, len(COUNT_COLUMNS)), dtype=np.int16, order="F")
+    for number, name in enumerate(COUNT_COLUMNS):
+        column = found.read_numbers(name, missing=NO_COUNT)
+        if counts.dtype == np.int16 and int(column.max(initial=0)) > _LARGEST_SHORT:
+            counts = counts.astype(np.int32)
+        counts[:, number] = column
+    return counts
 
 
 def _fetch(connection: Connection, within: Within | None) -> Rows:

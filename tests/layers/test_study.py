@@ -40,3 +40,19 @@ def test_reader_is_not_cut_off_while_it_computes(fresh_db: Db, profile: str) -> 
         # a kept study is walked in a transaction of its own
         load_tread(connection, study, study.profiles[profile])
         assert read_limit_s(connection) == 0
+
+
+@pytest.mark.parametrize(("most", "size"), [(32_767, 2), (32_768, 4), (3_000_000, 4)])
+def test_people_take_two_bytes_until_one_building_holds_more(fresh_db: Db, most: int, size: int) -> None:
+    """No figure is cut short, those read before the largest are kept, and what is not given stays so."""
+    with fresh_db.writer.begin() as connection:
+        save_grid(connection, GridCity().street((0, 0), (400, 0)))
+        for place, people in enumerate((4, most, None)):
+            save_home(connection, point(place, 0), people=people)
+        save_site(connection, point(100, 0), "MED_CHS")
+    with fresh_db.reader.connect() as connection:
+        buildings = load_study(connection, fresh_db.settings).buildings
+    assert buildings.counts.itemsize == size
+    found = buildings.people_columns()
+    assert found["people"].tolist() == [4, most, -1]
+    assert found["a80_up"].tolist() == [-1, -1, -1]
