@@ -103,7 +103,7 @@ def _load_staged(work: Work, target: Target) -> tuple[Staged, Outcome]:
     conn, source, reader, options = work.conn, work.source, work.reader, work.reader.options
     stage = Stage(conn, target)
     stage.create()
-    stage_batches(stage, source, reader.clean, work.progress)
+    stage_batches(stage, source, reader.clean, work.progress, cut=reader.cut)
     stage.quarantine_duplicates(lambda lines: find_raw(source, lines))
     notes = _check_tree(stage, options)
     stage.seal()

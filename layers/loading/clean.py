@@ -19,7 +19,7 @@ from geo.errors import MissingColumn
 from geo.frames import split_lines
 from geo.metric import is_in_china
 from layers.catalog import BANDS, COUNT_COLUMNS, OF_WHICH, find_layer
-from layers.loading.clean_geometry import clean_geometry, outline_grid_cells, read_points
+from layers.loading.clean_geometry import clean_geometry, outline_grid_cells, read_plain_points, read_points
 from layers.loading.clean_values import Findings, json_value, read_column
 from layers.read import cells
 from layers.read.columns import require_columns
@@ -78,12 +78,15 @@ class Clean:
         Changes made to rows that were kept.
     rows_read
         Rows of the file this batch stands for = distinct lines in ``frame`` + ``rejected``.
+    shapes
+        ``geom`` before it became bytes, where it is at hand.
     """
 
     frame: pd.DataFrame
     rejected: list[Reject] = field(default_factory=list)
     repairs: list[Repair] = field(default_factory=list)
     rows_read: int = 0
+    shapes: Geometries | None = None
 
 
 def clean_batch(
@@ -173,6 +176,10 @@ def _read_points(values: dict[str, Values], wanted: Layer, datum: Datum, finding
     for name in (column.name for column in wanted.columns if column.type == "point"):
         texts = values[name]
         if not any(texts):
+            continue
+        plain = read_plain_points(texts, datum)
+        if plain is not None:
+            values[name] = plain
             continue
         values[name] = shapely.to_wkb(read_points(texts, datum), output_dimension=2).tolist()
         for row, text in enumerate(texts):
@@ -267,7 +274,7 @@ def _assemble(
         for row, kind, detail in sorted(findings.repairs)
         if row not in findings.faults
     ]
-    return Clean(frame, rejected, repairs, rows_read=count + len(batch.rejected))
+    return Clean(frame, rejected, repairs, rows_read=count + len(batch.rejected), shapes=geometry[kept])
 
 
 def _pick(values: Values, rows: list[int]) -> np.ndarray[Any, np.dtype[np.object_]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from geo.datum import detect_gauss_kruger, find_bounds, to_wgs84
-from geo.frames import find_coordinate_faults, find_place_faults, mend_geometries
+from geo.frames import drop_heights, find_coordinate_faults, find_place_faults, mend_geometries
 from geo.hexagons import outline_cells, read_resolution
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from layers.loading.clean_values import Findings
     from layers.read.source import Batch
 
+_PLAIN_POINT = r"^POINT \((?P<x>-?[0-9]{1,9}\.?[0-9]{0,15}) (?P<y>-?[0-9]{1,9}\.?[0-9]{0,15})\)$"
 _METRE_CODES = {"coordinate-metres-as-degrees", "coordinate-out-of-range"}
 
 
@@ -52,7 +55,9 @@ def clean_geometry(
     raw = geometry.copy()
     _refuse(geometry, find_coordinate_faults(geometry, is_geographic=datum.is_geographic_at(geometry)), raw, findings)
     geometry = to_wgs84(geometry, datum)
-    _refuse(geometry, find_place_faults(geometry, bounds=find_bounds(datum)), raw, findings)
+    if datum.kind != "wgs84":
+        # else every coordinate was looked at already and stayed as it was
+        _refuse(geometry, find_place_faults(geometry, bounds=find_bounds(datum)), raw, findings)
     shapes = tuple(family for family in families if family != "none")
     mended = mend_geometries(geometry, shapes, is_multipoint_kept=is_multipoint_kept)
     for row, fault in mended.faults.items():
@@ -93,6 +98,28 @@ def _grid_hint(raw: Geometries) -> str | None:
     return detect_gauss_kruger(xy[:, 0], xy[:, 1]) if len(xy) else None
 
 
+def read_plain_points(texts: Sequence[str | None], datum: Datum) -> list[bytes] | None:
+    """Return points as WKB in EPSG:4326 where every text is a good one and written ``POINT (x y)`` in degrees.
+
+    Returns
+    -------
+    What :func:`read_points` would find, without making a geometry of each; None where some text is not of this kind.
+    """
+    cells = pa.array(texts, pa.string())
+    if datum.kind != "wgs84" or cells.null_count:
+        return None
+    found = pc.extract_regex(cells, _PLAIN_POINT)
+    if found.null_count:
+        return None
+    x, y = (pc.cast(found.field(name), pa.float64()).to_numpy() for name in "xy")
+    if bool(((np.abs(x) > 180.0) | (np.abs(y) > 90.0) | ((x == 0.0) & (y == 0.0))).any()):
+        return None
+    rows = np.empty(len(cells), dtype=[("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
+    rows["order"], rows["type"], rows["x"], rows["y"] = 1, 1, x, y
+    wkb: list[bytes] = rows.view(f"V{rows.itemsize}").tolist()
+    return wkb
+
+
 def read_points(texts: Sequence[str | None], datum: Datum) -> Geometries:
     """Read points written in cells as WKT or ``lon lat``, in the file's datum.
 
@@ -103,6 +130,8 @@ def read_points(texts: Sequence[str | None], datum: Datum) -> Geometries:
     points = _parse_points(texts)
     for row in find_coordinate_faults(points, is_geographic=datum.is_geographic_at(points)):
         points[row] = None
+    if datum.kind == "wgs84":
+        return drop_heights(points)
     points = to_wgs84(points, datum)
     for row in find_place_faults(points, bounds=find_bounds(datum)):
         points[row] = None

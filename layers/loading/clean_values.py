@@ -79,7 +79,7 @@ def read_column(raw: Sequence[object], column: Column, findings: Findings, *, zo
         return _read_plain_numbers(raw, column, findings) if kinds <= _PLAIN else _read_numbers(raw, column, findings)
     if column.type in {"text", "point"}:
         return _read_texts(raw, column, findings)
-    if column.type == "date" and kinds <= {str} and (days := _read_iso_days(raw)) is not None:
+    if column.type == "date" and kinds <= {str} and (days := read_iso_days(raw)) is not None:
         return days
     return _read_each(raw, column, _reader(column, raw, zone), findings)
 
@@ -118,7 +118,7 @@ def _read_each(raw: Sequence[object], column: Column, read: Callable[[object], A
     return out
 
 
-def _read_iso_days(raw: Sequence[object]) -> Values | None:
+def read_iso_days(raw: Sequence[object]) -> Values | None:
     """Return the dates of texts that are all written like 2024-01-31, None where some text is not."""
     try:
         days = pa.array(raw, pa.string()).cast(pa.date32())

@@ -16,13 +16,13 @@ import numpy as np
 import psycopg
 import shapely
 from geoalchemy2 import Geometry
-from pyproj import Transformer
 from sqlalchemy import Text, exists, select, true
 
 from geo.metric import choose_metric_crs
 from layers import metric
 from layers.copy_binary import copy_pieces
 from layers.loading.bulk import build_index_after
+from layers.loading.ground_area import measure_footprints
 from layers.loading.publishing import follow_up, settle_metric_crs
 from layers.loading.staging import Encoded, Stage, copy_rows
 from layers.loading.steps import check_datum_of, describe_stage, make_publication, stage_batches
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table
 
+    from geo.frames import Geometries
     from layers.loading.clean import Clean
     from layers.loading.options import LoadOptions
     from layers.loading.publishing import Staged
@@ -125,7 +126,7 @@ class DirectStage(Stage):
             content,
         ]
         if self.target.table is building:
-            area_m2 = measure_footprints(clean.frame["geom"].to_numpy(), self.metric_crs)
+            area_m2 = measure_footprints(_list_shapes(clean), self.metric_crs)
             pieces += encode_numbers(np.nan_to_num(area_m2), np.isnan(area_m2), ">f8")
         self.rows_read += count + len(clean.rejected)
         self.kept += count
@@ -158,37 +159,14 @@ class DirectStage(Stage):
         self.ready = rows.subquery()  # type: ignore[assignment]  # only its columns are asked for
 
 
+def _list_shapes(clean: Clean) -> Geometries:
+    return clean.shapes if clean.shapes is not None else np.asarray(shapely.from_wkb(clean.frame["geom"].to_numpy()))
+
+
 def _choose_from_rows(clean: Clean) -> str | None:
     """Return the grid that suits the first rows, None where none has a geometry."""
-    shapes = shapely.from_wkb(clean.frame["geom"].to_numpy()[: metric.SAMPLE_ROWS])
-    middle = shapely.get_coordinates(shapely.centroid(shapes))
+    middle = shapely.get_coordinates(shapely.centroid(_list_shapes(clean)[: metric.SAMPLE_ROWS]))
     return choose_metric_crs(middle[:, 0], middle[:, 1]) if len(middle) else None
-
-
-def measure_footprints(wkb: np.ndarray[Any, Any], crs: str | None) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the ground areas of polygons in square metres, as the database would measure them.
-
-    Parameters
-    ----------
-    wkb
-        Geometries in EPSG:4326.
-    crs
-        Metric grid; None where the store has none.
-
-    Returns
-    -------
-    One value a row; NaN for points and lines, and without a grid.
-    """
-    shapes = np.asarray(shapely.from_wkb(wkb), dtype=object)
-    flat = shapely.get_dimensions(shapes) == 2
-    area_m2 = np.full(len(shapes), np.nan)
-    if crs is None or not flat.any():
-        return area_m2
-    xy = shapely.get_coordinates(shapes[flat])
-    way = Transformer.from_crs("EPSG:4326", f"EPSG:{metric.grid_srid(crs)}", always_xy=True)
-    east, north = way.transform(xy[:, 0], xy[:, 1])
-    area_m2[flat] = shapely.area(shapely.set_coordinates(shapes[flat], np.column_stack([east, north])))
-    return area_m2
 
 
 def load(work: Work, target: Target) -> tuple[Staged, Outcome] | None:
@@ -218,7 +196,7 @@ def _load(work: Work, target: Target) -> tuple[Staged, Outcome] | None:
         publication = make_publication(stage, work.path, options, datum=reader.datum, started_at=work.started_at)
         stage.load_id = open_load(conn, publication)
         with build_index_after(conn, target.table):
-            stage_batches(stage, work.source, reader.clean, work.progress)
+            stage_batches(stage, work.source, reader.clean, work.progress, cut=reader.cut)
             work.tell_storing(stage)
         stage.set_ready()
         staged = describe_stage(publication, reader.mapping, [*reader.describe(), *work.source.info.notes])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from geo.datum import resolve_datum
@@ -10,10 +11,13 @@ from geo.errors import RequestError
 from layers.catalog import find_layer
 from layers.facility_types import Recogniser, check_code
 from layers.loading.clean import clean_batch
+from layers.loading.clean_values import read_iso_days
 from layers.loading.join import read_join
 from layers.read.columns import guess_columns, require_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from geo.datum import Datum
     from layers.catalog import Pack
     from layers.loading.clean import Clean
@@ -21,6 +25,15 @@ if TYPE_CHECKING:
     from layers.loading.options import LoadOptions
     from layers.read import Batch, Source
 
+# of these layers no row is looked at together with others but for the columns below
+PIECEWISE = frozenset({"buildings", "streets"})
+PIECE_ROWS = 12_500
+# kinds of column that may be read by what the whole batch holds, and the values of which none is
+_READ_TOGETHER: dict[str, frozenset[type]] = {
+    "integer": frozenset({int, type(None)}),
+    "date": frozenset({date, type(None)}),
+    "timestamp": frozenset({datetime, type(None)}),
+}
 # a constant column stands in the batch under a name no file has
 CONSTANT_PREFIX = "\x01"
 
@@ -55,6 +68,26 @@ class Reader:
         if self.recogniser is not None:
             self.recogniser.apply(clean)
         return clean
+
+    def cut(self, batch: Batch) -> Iterable[Batch]:
+        """Yield a batch in smaller pieces, so that the database has something to do early.
+
+        Only where no column is read differently by what else the batch holds: days written day first, counts with
+        fractions carried from row to row, grid cells told by all their ids.
+        """
+        is_plain = (
+            self.layer in PIECEWISE and not self.joins and all(self._is_plain(batch, one) for one in self.mapping)
+        )
+        return batch.cut(PIECE_ROWS) if is_plain else (batch,)
+
+    def _is_plain(self, batch: Batch, name: str) -> bool:
+        column = next((column for column in find_layer(self.layer).columns if column.name == name), None)
+        theirs = self.mapping[name]
+        if column is None or theirs not in batch.frame or column.type not in _READ_TOGETHER:
+            return True
+        values = batch.frame[theirs].tolist()
+        kinds = set(map(type, values))
+        return kinds <= _READ_TOGETHER[column.type] or (kinds <= {str} and read_iso_days(values) is not None)
 
     def describe(self) -> list[str]:
         """Return sentences about joins and facility types."""

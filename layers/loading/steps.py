@@ -19,7 +19,7 @@ from layers.loading.reader import CONSTANT_PREFIX
 from layers.store import Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from datetime import datetime
     from pathlib import Path
@@ -70,8 +70,26 @@ def open_staging(engine: Engine) -> Iterator[Connection]:
             conn.close()
 
 
-def stage_batches(stage: Stage, source: Source, clean: Callable[[Batch], Clean], progress: Progress | None) -> None:
+def stage_batches(
+    stage: Stage,
+    source: Source,
+    clean: Callable[[Batch], Clean],
+    progress: Progress | None,
+    *,
+    cut: Callable[[Batch], Iterable[Batch]] = lambda batch: (batch,),
+) -> None:
     """Read, clean and copy every batch; while the database takes one, the next is read and cleaned.
+
+    Parameters
+    ----------
+    stage, source
+        Where to and where from.
+    clean
+        Turns a raw batch into a clean one.
+    progress
+        Told after each batch.
+    cut
+        Turns a batch as read into the batches to be cleaned.
 
     Raises
     ------
@@ -80,7 +98,7 @@ def stage_batches(stage: Stage, source: Source, clean: Callable[[Batch], Clean],
     """
     with ThreadPoolExecutor(1, thread_name_prefix="onemap-copy") as pool:
         pending: Future[None] | None = None
-        for batch in source.batches():
+        for batch in (piece for whole in source.batches() for piece in cut(whole)):
             cleaned = clean(batch)
             check_complete(batch, cleaned)
             if not stage.is_prepared:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 HASH_BYTES = 16
 TEXT_OID = 25
 # PostgreSQL counts days and microseconds from the year 2000
-_FIRST_DAY = np.datetime64("2000-01-01", "D")
+_FIRST_DAY = np.datetime64("2000-01-01", "D").astype(np.int64)
 _FIRST_MOMENT = np.datetime64("2000-01-01", "us").astype(np.int64)
 _NULL = struct.pack(">i", -1)
 # what is handed to the driver at a time
@@ -121,16 +121,15 @@ def _booleans(series: pd.Series, _kind: TypeEngine[Any]) -> Pieces:
 
 
 def _days(series: pd.Series, _kind: TypeEngine[Any]) -> Pieces:
-    missing = _find_missing(series)
-    days = series.mask(missing, _FIRST_DAY.item()).to_numpy(dtype=object).astype("datetime64[D]")
-    return encode_numbers((days - _FIRST_DAY).astype(np.int64), missing, ">i4")
+    days = pa.array(series, pa.date32(), from_pandas=True)
+    since = pc.fill_null(days.cast(pa.int32()), 0).to_numpy() - _FIRST_DAY
+    return encode_numbers(since, days.is_null().to_numpy(zero_copy_only=False), ">i4")
 
 
 def _moments(series: pd.Series, _kind: TypeEngine[Any]) -> Pieces:
-    missing = _find_missing(series)
-    moments = pa.array(series.mask(missing, None), pa.timestamp("us", tz="UTC"), from_pandas=True)
+    moments = pa.array(series, pa.timestamp("us", tz="UTC"), from_pandas=True)
     since = pc.fill_null(moments.cast(pa.int64()), 0).to_numpy() - _FIRST_MOMENT
-    return encode_numbers(since, missing, ">i8")
+    return encode_numbers(since, moments.is_null().to_numpy(zero_copy_only=False), ">i8")
 
 
 def _texts(series: pd.Series, _kind: TypeEngine[Any]) -> Pieces:

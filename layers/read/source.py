@@ -125,6 +125,26 @@ class Batch:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def cut(self, rows: int) -> Iterator[Batch]:
+        """Yield the batch in pieces of at most ``rows`` rows; what the reader rejected comes with the first."""
+        for start in range(0, max(len(self), 1), rows):
+            stop = min(start + rows, len(self))
+            yield Batch(
+                frame=self.frame.iloc[start:stop].reset_index(drop=True),
+                geometry=None if self.geometry is None else self.geometry[start:stop],
+                line=self.line[start:stop],
+                raw=_shift(self.raw, start),
+                rejected=[] if start else self.rejected,
+                geometry_faults={
+                    row - start: fault for row, fault in self.geometry_faults.items() if start <= row < stop
+                },
+                closed_rings=tuple(row - start for row in self.closed_rings if start <= row < stop),
+            )
+
+
+def _shift(raw: Callable[[int], str], by: int) -> Callable[[int], str]:
+    return lambda row: raw(by + row)
+
 
 class Source(ABC):
     """An opened file: ``info`` and a stream of batches that can be started again from the top."""

@@ -14,7 +14,7 @@ from geo.errors import StoreError
 from layers import metric, tables
 from layers.load import load_layer
 from layers.loading import direct
-from layers.loading.direct import measure_footprints
+from layers.loading.ground_area import add_up_rings, measure_footprints
 from layers.loading.options import LoadOptions
 from layers.loading.target import find_target
 from tests.layers.loader_child import DIRECT_POINTS
@@ -180,7 +180,7 @@ def test_footprints_are_what_the_database_measures(fresh_db: Db) -> None:
     shapes += [shapely.MultiPolygon([a, b]) for a, b in zip(shapes[:50], shapes[50:100], strict=True) if a.disjoint(b)]
     shapes += [shapely.Point(114.3, 30.5), shapely.box(114.3, 30.5, 114.4, 30.6)]
     wkb = shapely.to_wkb(np.array(shapes, dtype=object))
-    found = measure_footprints(wkb, "EPSG:4547")
+    found = measure_footprints(shapely.from_wkb(wkb), "EPSG:4547")
     with fresh_db.owner.connect() as conn:
         rows = select(func.ST_GeomFromWKB(func.unnest(literal(list(wkb))), 4326).label("geom")).subquery()
         expected = conn.execute(select(metric.measure_footprint(rows.c.geom, "EPSG:4547"))).scalars().all()
@@ -188,7 +188,17 @@ def test_footprints_are_what_the_database_measures(fresh_db: Db) -> None:
     known = ~np.isnan(found)
     # another release of PROJ may round a coordinate otherwise
     assert found[known] == pytest.approx([one for one in expected if one is not None], rel=1e-9)
-    assert np.isnan(measure_footprints(wkb, None)).all()
+    assert np.isnan(measure_footprints(shapely.from_wkb(wkb), None)).all()
+
+
+def test_rings_are_added_up_as_shapely_does() -> None:
+    rng = np.random.default_rng(5)
+    rings = [rng.random((size, 2)) * 1e3 + 4e6 for size in rng.integers(3, 40, 200)]
+    shapes = shapely.polygons([shapely.linearrings(ring) for ring in rings])
+    xy = shapely.get_coordinates(shapes)
+    found = add_up_rings(xy[:, 0], xy[:, 1], shapely.get_num_coordinates(shapes))
+    assert found.tolist() == shapely.area(shapes).tolist()
+    assert add_up_rings(np.empty(0), np.empty(0), np.empty(0, dtype=int)).tolist() == []
 
 
 @pytest.mark.parametrize("point", some_of(DIRECT_POINTS, "first batch in the layer", "copied rows published"))

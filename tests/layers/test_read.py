@@ -468,3 +468,24 @@ def test_every_real_file_opens_or_is_refused_clearly(real_data: Path) -> None:
         assert REAL_ROWS.get(name, rows) == rows, name
         assert source.info.rows in {None, rows}
     assert set(REAL_ROWS) <= seen
+
+
+def test_a_batch_in_pieces_is_the_same_batch(tmp_path: Path) -> None:
+    path = tmp_path / "x.geojson"
+    ring = {"type": "Polygon", "coordinates": [[[0, 1], [1, 1], [1, 2]]]}
+    shapes = [ring, {"type": "Point", "coordinates": [1, 2]}, None, ring, {"type": "Point", "coordinates": [3, 4]}]
+    features = [{"type": "Feature", "geometry": one, "properties": {"n": n}} for n, one in enumerate(shapes)]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    with open_source(path) as source:
+        (whole,) = source.batches()
+    pieces = list(whole.cut(2))
+    assert [len(piece) for piece in pieces] == [2, 2, 1]
+    assert [n for piece in pieces for n in piece.frame["n"]] == list(range(5))
+    assert np.concatenate([piece.line for piece in pieces]).tolist() == whole.line.tolist()
+    assert [piece.raw(row) for piece in pieces for row in range(len(piece))] == [whole.raw(row) for row in range(5)]
+    assert whole.geometry is not None
+    assert [one for piece in pieces if piece.geometry is not None for one in piece.geometry] == list(whole.geometry)
+    faults = {at * 2 + row: fault for at, piece in enumerate(pieces) for row, fault in piece.geometry_faults.items()}
+    assert faults == whole.geometry_faults
+    closed = [at * 2 + row for at, piece in enumerate(pieces) for row in piece.closed_rings]
+    assert closed == list(whole.closed_rings) != []
