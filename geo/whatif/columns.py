@@ -12,11 +12,12 @@ from geo.search.labels import FACILITY_BITS, FACILITY_MASK, NONE
 from geo.units import BoolArray, Int32Array, IntArray
 from geo.whatif import repair
 from geo.whatif.labels import RepairDesk, SitesOn, swap_sites
+from geo.whatif.leaks import Leaks
 from geo.whatif.patch_index import is_among, spread_ranges
 from geo.whatif.straight import Measured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from geo.link import Links
     from geo.whatif.patch_work import Arcs, Patchwork
@@ -33,7 +34,7 @@ class ColumnStep:
     node, old, new
         Labels that the step changed, and from what to what.
     leaks
-        For each compound whose own labels lead out of it, the nodes outside they lead to; None where nobody asked yet.
+        Where own labels of compounds lead out of them; None where nobody asked yet.
     rows, key
         Homes whose answer is not the base's, ascending, and cost_ms << 32 | facility, NONE for none; cumulative.
     measured
@@ -44,7 +45,7 @@ class ColumnStep:
     node: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     old: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     new: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    leaks: Mapping[int, IntArray] | None = None
+    leaks: Leaks | None = None
     rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     key: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     measured: Measured = field(default_factory=Measured)
@@ -174,41 +175,6 @@ class Reader:
         return answer
 
 
-def search_leaks(reader: Reader, sites: SitesOn, zones: int) -> dict[int, IntArray]:
-    """Return for each compound whose own labels lead out of it the nodes they lead to.
-
-    Parameters
-    ----------
-    reader
-        The walk and labels as they are.
-    sites
-        Entrances of the column's facilities.
-    zones
-        How many compounds there are.
-    """
-    work, desk = reader.work, reader.desk
-    desk.make_room(work, sites.at_gates.zone.shape[0])
-    leaks = {}
-    for zone in range(zones):
-        count = desk.search_own(work, sites, reader.label, zone, reader.bound_ms)
-        out = desk.find_leaks(work, zone, count)
-        desk.wipe(count)
-        if out.size:
-            leaks[zone] = out
-    return leaks
-
-
-def _find_zones(task: Task, leaks: Mapping[int, IntArray] | None, nodes: int) -> set[int]:
-    """Return the compounds whose own labels go over ways that changed."""
-    zones = set(task.zones)
-    tails = np.concatenate([task.gone.source, task.came.source])
-    if leaks and tails.size:
-        is_tail = np.zeros(nodes, dtype=bool)
-        is_tail[tails] = True
-        zones |= {zone for zone, node in leaks.items() if bool(is_tail[node].any())}
-    return zones
-
-
 @dataclass(frozen=True)
 class _Reading:
     rows: list[IntArray]
@@ -220,18 +186,20 @@ class _Reading:
 
 
 def _read_zones(
-    reader: Reader, census: Census, sites: SitesOn, zones: set[int], reading: _Reading
+    reader: Reader, census: Census, sites: SitesOn, zones: set[int], reading: _Reading, *, with_leaks: bool
 ) -> dict[int, IntArray]:
-    """Read the homes of some compounds and return where their own labels lead out of them."""
+    """Read the homes of some compounds and return where their own labels lead out of them if that is asked for."""
     work, desk = reader.work, reader.desk
     leaks = {}
     for zone in sorted(zones):
         found = desk.search_own(work, sites, reader.label, zone, reader.bound_ms)
         place = census.places_of(zone)
         reading.add(census.table.row[place], reader.read(census.table, place, sites))
-        place = np.flatnonzero(census.moved.zone == zone).astype(np.int32)
-        reading.add(census.moved.row[place], reader.read(census.moved, place, sites))
-        leaks[zone] = desk.find_leaks(work, zone, found)
+        if census.moved.row.size:
+            place = np.flatnonzero(census.moved.zone == zone).astype(np.int32)
+            reading.add(census.moved.row[place], reader.read(census.moved, place, sites))
+        if with_leaks:
+            leaks[zone] = desk.find_leaks(work, zone, found)
         desk.wipe(found)
     return leaks
 
@@ -265,17 +233,18 @@ def solve(
     forced = np.concatenate([task.edges, was_on, task.new.edge.astype(np.int64)])
     forced_zone = work["edge_zone"][forced]
     edges = np.union1d(edges, forced[forced_zone < 0]).astype(np.int64)
-    zones = _find_zones(task, before.leaks, work.counts["nodes"])
+    zones = set(task.zones)
+    if before.leaks is not None:
+        zones |= before.leaks.find_zones(np.concatenate([task.gone.source, task.came.source]))
     zones |= set(near.tolist()) | set(np.unique(forced_zone[forced_zone >= 0]).tolist())
     reading = _Reading([], [])
     place = census.places_on(edges)
     reading.add(census.table.row[place], reader.read(census.table, place, sites))
     place = np.flatnonzero(census.moved.zone < 0).astype(np.int32)
     reading.add(census.moved.row[place], reader.read(census.moved, place, sites))
-    out = _read_zones(reader, census, sites, zones, reading)
-    leaks = None
-    if before.leaks is not None:
-        leaks = {zone: nodes for zone, nodes in {**before.leaks, **out}.items() if nodes.size}
+    leaks = before.leaks
+    out = _read_zones(reader, census, sites, zones, reading, with_leaks=leaks is not None)
+    leaks = leaks.put(out) if leaks is not None and out else leaks
     rows, key = _merge(before, reading, base)
     return ColumnStep(sites, node, old, label[node], leaks, rows, key, before.measured)
 

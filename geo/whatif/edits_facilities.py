@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from geo.units import FloatArray, Int32Array, ObjectArray
-from geo.walls import Walls
+from geo.walls import OUTSIDE, Walls
 from geo.whatif.edits_kinds import (
     MAX_CAPACITY,
     NAMES,
@@ -66,9 +66,15 @@ def _check_facility(facilities: Facilities, row: int, place: Place) -> None:
 
 def find_zone(walls: Walls, geometry: shapely.Geometry) -> int:
     """Return the number of the compound a geometry lies in, -1 outside."""
-    inside = np.empty(1, dtype=object)
-    inside[0] = shapely.point_on_surface(geometry)
-    return int(walls.find_zones(inside)[0])
+    place = shapely.point_on_surface(geometry)
+    if walls.polygon.shape[0] == 0:
+        return OUTSIDE
+    x, y = shapely.get_x(place), shapely.get_y(place)
+    west, south, east, north = shapely.bounds(walls.polygon).T
+    near = np.flatnonzero((west <= x) & (x <= east) & (south <= y) & (y <= north))
+    # as geo.walls has it: where compounds overlap the lowest counts
+    inside = near[shapely.contains(walls.polygon[near], place)]
+    return int(inside[0]) if inside.size else OUTSIDE
 
 
 def append_object(values: ObjectArray, value: object) -> ObjectArray:

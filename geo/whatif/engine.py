@@ -29,7 +29,6 @@ from geo.whatif.columns import (
     Reader,
     Task,
     make_table,
-    search_leaks,
     solve,
     to_keys,
 )
@@ -45,6 +44,7 @@ from geo.whatif.edits import (
     start_plan,
 )
 from geo.whatif.labels import RepairDesk, lay_sites
+from geo.whatif.leaks import Leaks, search_leaks
 from geo.whatif.links import (
     HomeBook,
     LinkRules,
@@ -299,12 +299,11 @@ class WhatIf:
             if column.leaks is not None:
                 continue
             if self._work.rules.is_vehicle:
-                step.columns[number] = replace(column, leaks={})
+                step.columns[number] = replace(column, leaks=Leaks())
                 continue
             label = self._find_labels(number, step).label
             self._go_to(step)
-            reader = Reader(self._work, self._desk, label, self._bounds_ms[number])
-            leaks = search_leaks(reader, column.sites, self._zone_ptr.shape[0] - 1)
+            leaks = search_leaks(self._work, self._desk, column.sites.at_gates, label, self._bounds_ms[number])
             step.columns[number] = replace(column, leaks=leaks)
 
     def _find_farthest(self, number: int) -> IntArray:

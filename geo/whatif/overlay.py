@@ -14,7 +14,7 @@ from geo.units import BoolArray, Int32Array, IntArray
 from geo.whatif.patch_index import spread_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     Anything = npt.NDArray[Any]
 
@@ -48,6 +48,11 @@ class Layered:
         for at, row in zip(mine.tolist(), rows[mine].tolist(), strict=True):
             found[at] = self._changed[row]
         return found
+
+    @property
+    def changed(self) -> Iterable[int]:
+        """Return the rows whose values count instead of the base's, those behind its end included."""
+        return self._changed.keys()
 
     def put(self, row: int, value: Any) -> Layered:
         """Return the column with another value in one row."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import shapely
 
 from geo.network import Network
-from geo.search.graph import find_residents_gates
+from geo.search.graph import GateArcs, find_residents_gates
 from geo.units import NO_COST, BoolArray, FloatArray, Int32Array, IntArray, ObjectArray, UInt32Array
 from geo.whatif import repair_rows
 from geo.whatif.patch_index import BoxGrid
@@ -154,6 +154,16 @@ class Patchwork:
         arcs = self._gate_arcs
         mine = slice(arcs.ptr[zone], arcs.ptr[zone + 1])
         return np.array(arcs.from_node[mine]), np.array(arcs.to_node[mine]), np.array(arcs.ms[mine])
+
+    def list_gates(self) -> GateArcs:
+        """Return the residents' gates of all compounds."""
+        base = self._gate_arcs
+        if not self.gates:
+            # plain copies: what is mapped from a file would be another type to a kernel
+            return GateArcs(np.array(base.ptr), np.array(base.from_node), np.array(base.to_node), np.array(base.ms))
+        rows = [self.gates_of(zone) for zone in range(base.ptr.shape[0] - 1)]
+        ptr = np.cumsum([0, *(row[0].shape[0] for row in rows)])
+        return GateArcs(ptr, *(np.concatenate([row[part] for row in rows]) for part in range(3)))
 
     def edges_of(self, street_id: IntArray) -> IntArray:
         """Return the edges of streets that are there now, by edge.

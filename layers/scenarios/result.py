@@ -12,6 +12,7 @@ from geo.area_sums import AREA_FIGURES
 from geo.errors import RequestError
 from geo.gaps import COVERED, NO_COUNT, STATUS_NAMES, find_status
 from geo.units import MS_PER_S
+from geo.whatif.overlay import Layered
 from layers.query.scenarios import name_figures
 from layers.runs.result import EVERYBODY
 from layers.scenarios.base import is_inside, name_groups, sum_capacity, weigh_group
@@ -194,8 +195,12 @@ def _differs(found: ColumnChange) -> ColumnChange:
 
 def _count_supply(base: ScenarioBase, step: Step, place: int, number: int) -> tuple[tuple[int, float | None], ...]:
     """Return how many facilities serve a column and their capacity together, before and after."""
-    after = step.facilities.serves[place]
-    return base.supply[number], (int(after.shape[0]), sum_capacity(step.facilities.capacity[after]))
+    was, facilities = step.engine.base.facilities, step.facilities
+    after = facilities.serves[place]
+    resized = facilities.capacity.changed if isinstance(facilities.capacity, Layered) else ()
+    if after is was.serves[place] and not any(row < was.zone.shape[0] for row in resized):
+        return base.supply[number], base.supply[number]
+    return base.supply[number], (int(after.shape[0]), sum_capacity(facilities.capacity[after]))
 
 
 def _sum_areas(base: ScenarioBase, found: ColumnChange, inside: tuple[BoolArray, BoolArray]) -> list[AreaChange]:
