@@ -182,7 +182,7 @@ def encode_rows(columns: Sequence[Column], count: int) -> Iterator[bytes]:
     yield TRAILER
 
 
-def pack_fixed(count: int, fields: Sequence[bytes | npt.NDArray[Any]]) -> memoryview:
+def lay_out_fixed(count: int, fields: Sequence[bytes | npt.NDArray[Any] | np.dtype[Any]]) -> npt.NDArray[Any]:
     """Return rows whose fields have one width each, as the binary COPY stream holds them between header and trailer.
 
     Parameters
@@ -190,9 +190,13 @@ def pack_fixed(count: int, fields: Sequence[bytes | npt.NDArray[Any]]) -> memory
     count
         Number of rows, above 0.
     fields
-        Bytes that every row repeats, or one value a row in the order of bytes that goes over the wire, shape (count,).
+        Bytes that every row repeats; or one value a row in the order of bytes that goes over the wire, shape (count,);
+        or the type of a field that the caller fills: field number ``n`` is called ``value n``.
     """
-    kinds = [np.dtype(f"V{len(one)}") if isinstance(one, bytes) else one.dtype for one in fields]
+    kinds = [
+        np.dtype(f"V{len(one)}") if isinstance(one, bytes) else one if isinstance(one, np.dtype) else one.dtype
+        for one in fields
+    ]
     layout: list[tuple[str, Any]] = [("fields", ">i2")]
     for number, kind in enumerate(kinds):
         layout += [(f"length {number}", ">i4"), (f"value {number}", kind)]
@@ -200,8 +204,9 @@ def pack_fixed(count: int, fields: Sequence[bytes | npt.NDArray[Any]]) -> memory
     rows["fields"] = len(fields)
     for number, (kind, one) in enumerate(zip(kinds, fields, strict=True)):
         rows[f"length {number}"] = kind.itemsize
-        rows[f"value {number}"] = np.void(one) if isinstance(one, bytes) else one
-    return rows.view(np.uint8).data
+        if not isinstance(one, np.dtype):
+            rows[f"value {number}"] = np.void(one) if isinstance(one, bytes) else one
+    return rows
 
 
 def copy_rows(connection: Connection, table: Table, columns: Mapping[str, Column], count: int) -> None:
@@ -225,7 +230,7 @@ def copy_rows(connection: Connection, table: Table, columns: Mapping[str, Column
 def copy_pieces(
     connection: Connection, table: Table, names: Sequence[str], pieces: Iterable[bytes | memoryview]
 ) -> None:
-    """Write rows of :func:`pack_fixed` into a table by binary COPY, in the connection's transaction.
+    """Write rows of :func:`lay_out_fixed` into a table by binary COPY, in the connection's transaction.
 
     Parameters
     ----------

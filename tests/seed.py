@@ -183,17 +183,17 @@ def save_figures(conn: Connection, place: Seed, result_id: int) -> None:
     for number, code in enumerate(codes):
         conn.execute(insert(run_tables.run_area_code).values(result_id=result_id, number=number, code=code))
     area = np.array([0 if n <= 2 else 1 for n in homes])
-    save_slices(conn, run_tables.run_home, slots.number, [(head, {"area": slots.lay_out(area)})])
+    save_slices(conn, run_tables.run_home, slots, [(head, {"area": area})])
     for position, code in enumerate(LIMIT_S, start=1):
         linked = np.array([LINKED[n] for n in homes])
         reach = np.array([-1 if REACH_MS[code][n] is None else REACH_MS[code][n] for n in homes], dtype=np.int32)
         figures = {
-            "reach_ms": slots.lay_out(encode_reach(reach, linked)),
-            "facility": slots.lay_out(np.where(reach < 0, -1, place.facilities[position - 1])),
-            "radius_mm": slots.lay_out(np.array([250_000 if position == 1 else 350_000 for _ in homes])),
+            "reach_ms": encode_reach(reach, linked),
+            "facility": np.where(reach < 0, -1, place.facilities[position - 1]),
+            "radius_mm": np.array([250_000 if position == 1 else 350_000 for _ in homes]),
         }
         position_head = {**head, "position": struct.pack(">h", position)}
-        save_slices(conn, run_tables.run_reach, slots.number, [(position_head, figures)])
+        save_slices(conn, run_tables.run_reach, slots, [(position_head, figures)])
         covered = [n for n in homes if status_of(code, n) == "covered"]
         if covered:
             people = sum(PEOPLE[code][n] for n in covered)
@@ -209,9 +209,7 @@ def save_figures(conn: Connection, place: Seed, result_id: int) -> None:
     people_of = {GROUP_OF[code]: PEOPLE[code] for code in LIMIT_S}
     for group, counts in people_of.items():
         people_head = {**head, "demand_group": group.encode()}
-        save_slices(
-            conn, run_tables.run_people, slots.number, [(people_head, {"people": slots.lay_out(np.array(counts[:5]))})]
-        )
+        save_slices(conn, run_tables.run_people, slots, [(people_head, {"people": np.array(counts[:5])})])
 
 
 def add_run_area(

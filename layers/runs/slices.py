@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from layers.copy_binary import copy_pieces, pack_fixed
+from layers.copy_binary import copy_pieces, lay_out_fixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 SLICE_BITS = 7
 SLICE_BUILDINGS = 1 << SLICE_BITS
 """Buildings to a slice: three figures of them fill a fifth of a PostgreSQL page, below where it would compress them."""
-
-VALUE_BYTES = 4
 
 NOTHING = -1
 """No facility within the bound, no facility at all, no area."""
@@ -72,12 +71,6 @@ class Slots:
         place = (row << SLICE_BITS) + (building_id & (SLICE_BUILDINGS - 1))
         return cls(slice_of[is_first].astype(np.int32), place)
 
-    def lay_out(self, values: npt.NDArray[np.integer[Any]]) -> Slices:
-        """Return values of the buildings as slices, shape (s, SLICE_BUILDINGS); other places are :data:`ABSENT`."""
-        laid = np.full(self.number.shape[0] << SLICE_BITS, ABSENT, dtype=np.int32)
-        laid[self.place] = values
-        return laid.reshape(-1, SLICE_BUILDINGS)
-
     def find_ids(self) -> IntArray:
         """Return the store ids of the buildings, shape (n,)."""
         first = self.number.astype(np.int64)[self.place >> SLICE_BITS] << SLICE_BITS
@@ -88,11 +81,6 @@ class Slots:
 def encode_reach(reach_ms: Int32Array, is_linked: BoolArray) -> Int32Array:
     """Return reach as it is stored: :data:`NOT_LINKED` where the building is tied to no way."""
     return np.where(is_linked, reach_ms, np.int32(NOT_LINKED))
-
-
-def to_bytes(slices: Slices) -> npt.NDArray[np.void]:
-    """Return each slice as the bytes that are stored, shape (s,)."""
-    return slices.astype(">i4").view(f"V{SLICE_BUILDINGS * VALUE_BYTES}").reshape(-1)
 
 
 def from_bytes(data: bytes | memoryview, columns: int) -> tuple[Int32Array, npt.NDArray[np.int32]]:
@@ -116,11 +104,44 @@ def from_bytes(data: bytes | memoryview, columns: int) -> tuple[Int32Array, npt.
     return found[:, 0].copy(), found[:, 1:].reshape(-1, columns, SLICE_BUILDINGS)
 
 
+@njit(cache=True, nogil=True)
+def _fill(values: Int32Array, place: IntArray, out: Int32Array) -> None:
+    """Write values high byte first to their places in slices."""
+    for i in range(values.shape[0]):
+        v = values[i]
+        turned = ((v & 0xFF) << 24) | ((v & 0xFF00) << 8) | ((v >> 8) & 0xFF00) | ((v >> 24) & 0xFF)
+        out[place[i] >> SLICE_BITS, place[i] & (SLICE_BUILDINGS - 1)] = turned
+
+
+def pack_slices(slots: Slots, same: Mapping[str, bytes], values: Mapping[str, npt.NDArray[Any]]) -> memoryview:
+    """Return the slices of some values of all buildings as the rows of a binary COPY stream.
+
+    Parameters
+    ----------
+    slots
+        Where the buildings stand; there is at least one. Other places are :data:`ABSENT`.
+    same
+        What every row begins with, as it goes over the wire; the number of the slice follows.
+    values
+        For each column one whole number a building, shape (n,).
+    """
+    count = slots.number.shape[0]
+    kinds = [np.dtype(("<i4", (SLICE_BUILDINGS,)))] * len(values)
+    rows = lay_out_fixed(count, [*same.values(), slots.number.astype(">i4"), *kinds])
+    is_full = slots.place.shape[0] == count * SLICE_BUILDINGS
+    for number, column in enumerate(values.values(), start=len(same) + 1):
+        out = rows[f"value {number}"]
+        if not is_full:
+            out[:] = np.array(ABSENT, dtype=np.int32).byteswap()
+        _fill(np.ascontiguousarray(column, dtype=np.int32), slots.place, out)
+    return rows.view(np.uint8).data
+
+
 def save_slices(
     connection: Connection,
     table: Table,
-    number: Int32Array,
-    groups: Iterable[tuple[Mapping[str, bytes], Mapping[str, Slices]]],
+    slots: Slots,
+    groups: Iterable[tuple[Mapping[str, bytes], Mapping[str, npt.NDArray[Any]]]],
 ) -> None:
     """Write slices by one binary COPY, in the connection's transaction.
 
@@ -130,22 +151,15 @@ def save_slices(
         An open connection that may write.
     table
         Where to.
-    number
-        Numbers of the slices, shape (s,).
+    slots
+        Where the buildings stand.
     groups
-        Groups of slices with the same columns: those equal in every row as they go over the wire, then the slices,
-        each of shape (s, SLICE_BUILDINGS).
+        What :func:`pack_slices` takes, with the same columns in every group.
     """
-    if number.shape[0] == 0:
-        return
-    numbers = number.astype(">i4")
     found = iter(groups)
-    first = next(found, None)
+    first = next(found, None) if slots.number.shape[0] else None
     if first is None:
         return
-    names = (*first[0], "slice", *first[1])
-    pieces = (
-        pack_fixed(number.shape[0], [*same.values(), numbers, *map(to_bytes, slices.values())])
-        for same, slices in chain([first], found)
-    )
-    copy_pieces(connection, table, names, pieces)
+    same, values = first
+    pieces = (pack_slices(slots, *group) for group in chain([first], found))
+    copy_pieces(connection, table, (*same, "slice", *values), pieces)

@@ -19,7 +19,7 @@ from geo.gaps import STATUS_NAMES
 from layers.copy_binary import OID_INT4, OID_INT8, Number, TextColumn, copy_rows
 from layers.runs.areas import save_areas, save_facilities
 from layers.runs.result import GapRequest, RunResult, RunSummary
-from layers.runs.slices import NOTHING, Slices, Slots, encode_reach, save_slices
+from layers.runs.slices import NOTHING, Slots, encode_reach, save_slices
 from layers.runs.tables import run_area_code, run_home, run_people, run_reach, run_result
 from layers.tables import run, run_column
 
@@ -233,29 +233,32 @@ def save_buildings(
     slots = Slots.find(result.building_id[every])
     head = {"result_id": struct.pack(">q", result_id)}
     deepest = result.study.buildings.deepest[result.rows[every]]
-    save_slices(connection, run_home, slots.number, [(head, {"area": slots.lay_out(deepest)})])
+    save_slices(connection, run_home, slots, [(head, {"area": deepest})])
     group_of = {column.demand_group: number for number, column in enumerate(result.columns)}
     save_slices(
         connection,
         run_people,
-        slots.number,
+        slots,
         (
-            ({**head, "demand_group": group.encode()}, {"people": slots.lay_out(result.people[every, number])})
+            ({**head, "demand_group": group.encode()}, {"people": result.people[every, number]})
             for group, number in group_of.items()
         ),
     )
-
-    def lay_out(number: int) -> dict[str, Slices]:
-        facility_id = result.find_facility_ids(number)[every]
-        return {
-            "reach_ms": slots.lay_out(encode_reach(result.reach_ms[every, number], result.is_linked[every, number])),
-            "facility": slots.lay_out(np.where(facility_id < 0, NOTHING, facility_id - base)),
-            "radius_mm": slots.lay_out(result.radius_mm[every, number]),
-        }
-
+    # the last entry is what row -1 reads
+    facility_number = np.append(result.study.sites.facility_id - base, NOTHING).astype(np.int32)
     save_slices(
         connection,
         run_reach,
-        slots.number,
-        (({**head, "position": struct.pack(">h", number + 1)}, lay_out(number)) for number in numbers),
+        slots,
+        (
+            (
+                {**head, "position": struct.pack(">h", number + 1)},
+                {
+                    "reach_ms": encode_reach(result.reach_ms[every, number], result.is_linked[every, number]),
+                    "facility": facility_number[result.facility[every, number]],
+                    "radius_mm": result.radius_mm[every, number],
+                },
+            )
+            for number in numbers
+        ),
     )

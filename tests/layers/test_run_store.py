@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ from layers.run import compute_run, run_gaps
 from layers.runs import tables as run_tables
 from layers.runs.load import load_figures, load_result
 from layers.runs.result import GapRequest
-from layers.runs.slices import ABSENT, SLICE_BUILDINGS, Slots, from_bytes, to_bytes
+from layers.runs.slices import ABSENT, SLICE_BUILDINGS, Slots, from_bytes, pack_slices
 from layers.runs.store import find_facility_base, save_run
 from layers.runs.update import RESULT_TABLES, update_run
 from layers.study import load_study
@@ -76,15 +78,23 @@ def compute(connection: Connection, settings: Settings, request: GapRequest = AS
     return compute_run(connection, load_study(connection, settings), request)
 
 
+@hypothesis.settings(deadline=None)
 @given(st.lists(st.integers(1, 2_000), unique=True, min_size=1, max_size=80), st.integers(0, 2**31 - 1))
 def test_slices_give_back_what_was_laid_out(ids: list[int], value: int) -> None:
     building_id = np.sort(np.array(ids, dtype=np.int64))
     slots = Slots.find(building_id)
     values = np.maximum(value - np.arange(building_id.shape[0]), ABSENT + 1).astype(np.int32)
-    laid = slots.lay_out(values)
-    data = b"".join(
-        int(number).to_bytes(4, "big") + bytes(one) for number, one in zip(slots.number, to_bytes(laid), strict=True)
-    )
+    packed = bytes(pack_slices(slots, {"result_id": bytes(8)}, {"one": values, "other": values[::-1]}))
+    assert len(packed) % slots.number.shape[0] == 0
+    size = len(packed) // slots.number.shape[0]
+    rows = [packed[at : at + size] for at in range(0, len(packed), size)]
+    # four fields: 8 bytes, the number, two slices, each with its length before it
+    head, width = 2 + 4 + 8, 4 + 4 * SLICE_BUILDINGS
+    assert {row[:6] for row in rows} == {struct.pack(">hi", 4, 8)}
+    assert {row[head + 8 : head + 12] for row in rows} == {struct.pack(">i", 4 * SLICE_BUILDINGS)}
+    data = b"".join(row[head + 4 : head + 8] + row[head + 12 : head + 8 + width] for row in rows)
+    _, other = from_bytes(b"".join(row[head + 4 : head + 8] + row[head + 12 + width :] for row in rows), 1)
+    assert other.reshape(-1)[slots.place].tolist() == values[::-1].tolist()
     number, found = from_bytes(data, 1)
     assert number.tolist() == slots.number.tolist()
     assert found.reshape(-1)[slots.place].tolist() == values.tolist()
