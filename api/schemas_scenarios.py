@@ -415,9 +415,10 @@ def explain_body(fault: Mapping[str, Any]) -> RequestError:
     place = name_part(fault["loc"])
     if place.endswith("]") and fault["type"].startswith("union_tag"):
         place += ".op"
+    told = "shapes of all edits" if place.startswith("edits") else "fields of every order"
     return RequestError(
         f"Reading {place or 'the body'}: {fault['msg']}",
-        hint="The shapes of all edits are listed under /docs.",
+        hint=f"The {told} are listed under /docs.",
         parameter=place or "body",
     )
 

@@ -98,7 +98,11 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
     )
     if asked["folder"] is not None:
         summary = _compute_folder(settings, request, out, asked)
-        _tell_summary(summary, request, as_json=as_json)
+        if as_json:
+            # it is not stored: its name is the folder
+            print_json({**asdict(summary), "id": None, "out": str(out)})
+        else:
+            _tell_summary(summary, request, f"Run of {asked['folder']}, written to {out}")
         return
     with open_engine(settings) as engine:
         with show_progress("Gap run") as progress:
@@ -110,7 +114,10 @@ def run_command(settings: Settings, *, out: Path | None, as_json: bool, **asked:
             with engine.connect() as connection:
                 rows = export_run(connection, summary.id, what="buildings", path=out)
             say(f"Wrote {rows:,} rows to {out}.")
-    _tell_summary(summary, request, as_json=as_json)
+    if as_json:
+        print_json(asdict(summary))
+    else:
+        _tell_summary(summary, request, f"Run {summary.id}{_quote(summary.name)}")
 
 
 def _compute_folder(settings: Settings, request: GapRequest, out: Path | None, asked: dict[str, Any]) -> RunSummary:
@@ -142,14 +149,11 @@ def _compute_folder(settings: Settings, request: GapRequest, out: Path | None, a
             )
 
 
-def _tell_summary(summary: RunSummary, request: GapRequest, *, as_json: bool) -> None:
+def _tell_summary(summary: RunSummary, request: GapRequest, title: str) -> None:
     """Print what a run found."""
-    if as_json:
-        print_json(asdict(summary))
-        return
     counts = summary.counts
     click.echo(
-        f"Run {summary.id}{_quote(summary.name)}: {counts['buildings']:,} buildings "
+        f"{title}: {counts['buildings']:,} buildings "
         f"({counts['buildings_linked']:,} linked), {counts['people']:,} people, {len(summary.totals)} types, "
         f"{summary.duration_s:.1f} s"
     )

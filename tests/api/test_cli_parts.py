@@ -58,5 +58,9 @@ def test_a_folder_of_files_needs_no_database(
     assert main.run(words) == 2
     assert "--out" in capsys.readouterr().err
     assert main.run([*words, "--out", str(tmp_path / "out")]) == 0
-    assert "150 buildings" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told.startswith(f"Run of {tmp_path}, written to {tmp_path / 'out'}: 150 buildings")
+    assert main.run([*words, "--out", str(tmp_path / "out"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["id"], answer["out"]) == (None, str(tmp_path / "out"))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"buildings.parquet", "run.json"}

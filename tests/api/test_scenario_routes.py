@@ -284,6 +284,20 @@ def test_bad_orders_are_named(client: Client, body: Any, status: int, parameter:
     assert (answer.status_code, answer.json()["parameter"]) == (status, parameter), answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "parameter", "hint"),
+    [
+        ("/rebase", {"run": None}, "run", "The fields of every order"),
+        ("/rebase", {"walk": 1}, "walk", "The fields of every order"),
+        ("/edits", {"edits": [{"op": "fly"}]}, "edits[0].op", "The shapes of all edits"),
+    ],
+)
+def test_a_hint_speaks_of_what_is_wrong(client: Client, path: str, body: Any, parameter: str, hint: str) -> None:
+    answer = client.post(f"/scenarios/{make(client)['id']}{path}", json=body).json()
+    assert (answer["status"], answer["parameter"]) == (422, parameter)
+    assert answer["hint"] == f"{hint} are listed under /docs."
+
+
 def test_faults_of_an_appended_batch_count_from_its_own_edits(client: Client) -> None:
     made = make(client, ADD, ADD)
     closed = {"op": "close_facility", "facility_id": -2}
