@@ -114,7 +114,7 @@ def _make_lifespan(settings: Settings, executor: Callable[[], Executor], *, warm
         }
         threads = make_engine(settings, role="reader")
         job_engine = make_engine(settings, role="writer")
-        runner = JobRunner(settings, job_engine, executor())
+        runner = JobRunner(settings, job_engine, executor)
         studies = StudyKeeper(settings, threads)
         app.state.services = Services(
             settings=settings,

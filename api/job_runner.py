@@ -6,11 +6,12 @@ import logging
 import multiprocessing
 import os
 import threading
+from concurrent.futures import BrokenExecutor
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from layers.jobs import fail_job, fail_lost_jobs, fetch_queued, run_job
+from layers.jobs import DIED, fail_job, fail_lost_jobs, fetch_job, fetch_queued, run_job
 
 if TYPE_CHECKING:
     import uuid
@@ -76,13 +77,25 @@ WORKS: dict[str, Callable[..., dict[str, Any]]] = {"gap-run": do_gap_run, "follo
 
 
 class JobRunner:
-    """Hands stored jobs to an executor, one after the other."""
+    """Hands stored jobs to an executor, one after the other.
 
-    def __init__(self, settings: Settings, engine: Engine, executor: Executor) -> None:
+    Parameters
+    ----------
+    settings
+        The installation.
+    engine
+        The database, as a role that may write.
+    make_executor
+        Makes what jobs are done in; called again when its process was killed.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine, make_executor: Callable[[], Executor]) -> None:
         self.settings = settings
         self.engine = engine
-        self.executor = executor
+        self.make_executor = make_executor
+        self.executor = make_executor()
         self.is_closing = False
+        self._lock = threading.Lock()
 
     def take_on_waiting(self) -> None:
         """Settle what an earlier server left behind: lost jobs fail, waiting ones are taken on."""
@@ -94,8 +107,14 @@ class JobRunner:
 
     def submit(self, job_id: uuid.UUID, kind: str) -> None:
         """Do a stored job when its turn comes."""
-        future = self.executor.submit(run_job, self.settings, job_id, WORKS[kind])
-        future.add_done_callback(partial(self._settle, job_id))
+        with self._lock:
+            try:
+                future = self.executor.submit(run_job, self.settings, job_id, WORKS[kind])
+            except BrokenExecutor:
+                self.executor.shutdown(wait=False)
+                self.executor = self.make_executor()
+                future = self.executor.submit(run_job, self.settings, job_id, WORKS[kind])
+        future.add_done_callback(partial(self._settle, job_id, kind))
 
     def close(self) -> None:
         """Stop at once: the next server takes on what has not begun and tells what was broken off."""
@@ -105,8 +124,8 @@ class JobRunner:
             process.terminate()
         self.executor.shutdown(wait=True)
 
-    def _settle(self, job_id: uuid.UUID, future: Future[None]) -> None:
-        """Say in the store that a job failed where its process could not."""
+    def _settle(self, job_id: uuid.UUID, kind: str, future: Future[None]) -> None:
+        """Say in the store that a job failed where its process could not; one that had not begun is begun again."""
         if future.cancelled() or self.is_closing:
             return
         error = future.exception()
@@ -114,4 +133,9 @@ class JobRunner:
             return
         logger.error("job %s failed", job_id, exc_info=error)
         with self.engine.begin() as connection:
-            fail_job(connection, job_id, BUG)
+            # a process that was killed, by hand or for want of memory, is no fault of the product's own
+            was_killed = isinstance(error, BrokenExecutor)
+            if was_killed and fetch_job(connection, job_id).state == "queued":
+                threading.Thread(target=self.submit, args=(job_id, kind), daemon=True).start()
+            else:
+                fail_job(connection, job_id, DIED if was_killed else BUG)

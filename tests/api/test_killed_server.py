@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,20 +12,26 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 from sqlalchemy import func, select, text
 
+from api.app import make_executor
+from api.job_runner import WORKS, JobRunner
 from layers import tables
+from layers.jobs import DIED, create_job, fetch_job
 from layers.runs.follow import JOB_KIND, LOCK_CLASS, find_behind, set_following
 from tests.gridcity import point
 from tests.gridstore import save_site
 from tests.layers.scenario_town import CLINIC, Store
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Row
 
     from tests.conftest import Db
 
@@ -154,3 +161,44 @@ def test_killed_while_it_follows(store: Store) -> None:
             assert wait_until(lambda: not is_behind(store)), "the run was not brought up to date"
             assert check_by_hand()
     assert count_jobs(store) == {"failed": 1, "done": 1}
+
+
+def be_killed(_engine: Any, _settings: Any, _request: dict[str, Any], _progress: Any) -> dict[str, Any]:
+    """End as a process ends that the system kills for want of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still there")
+
+
+def say_where(_engine: Any, _settings: Any, _request: dict[str, Any], _progress: Any) -> dict[str, Any]:
+    """Return the process that did the work."""
+    return {"pid": os.getpid()}
+
+
+def test_a_killed_process_of_jobs_fails_its_job_alone(fresh_db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WORKS, "deadly", be_killed)
+    monkeypatch.setitem(WORKS, "harmless", say_where)
+    runner = JobRunner(fresh_db.settings, fresh_db.writer, make_executor)
+
+    def order(*kinds: str) -> list[uuid.UUID]:
+        with fresh_db.writer.begin() as connection:
+            ordered = [create_job(connection, kind=kind, request={}) for kind in kinds]
+        for job_id, kind in zip(ordered, kinds, strict=True):
+            runner.submit(job_id, kind)
+        return ordered
+
+    def fetch(ordered: list[uuid.UUID]) -> list[Row[Any]]:
+        with fresh_db.reader.connect() as connection:
+            return [fetch_job(connection, job_id) for job_id in ordered]
+
+    try:
+        # the second waits behind the one that ends its process
+        ordered = order("deadly", "harmless")
+        assert wait_until(lambda: {job.state for job in fetch(ordered)} == {"failed", "done"})
+        deadly, harmless = fetch(ordered)
+        assert deadly.error == DIED
+        later = order("harmless")
+        assert wait_until(lambda: fetch(later)[0].state == "done")
+        # by the same new process
+        assert fetch(later)[0].result == harmless.result
+    finally:
+        runner.close()
