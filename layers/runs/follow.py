@@ -199,9 +199,8 @@ class _Work:
         why = changes.why_all or self._find_reason()
         if not changes.layers and why is None:
             return self._report("current", "", changes, 0, 0)
-        if self.request.at is not None:
-            # who has hours and who is closed is another question of every facility that changed
-            why = why or "opening hours count"
+        if self.request.at is not None and "streets" in changes.layers:
+            why = why or "the country whose holidays count goes by the streets"
         if why is None:
             report = self._follow(changes)
             if report is not None:
@@ -256,7 +255,7 @@ class _Work:
             (c.type, c.profile, c.limit_s) for c in plan.columns
         ]:
             return self._run_in_full(changes, "the types that are judged changed")
-        draft = Carried(self.study, plan, stored, changes)
+        draft = Carried(plan, stored, changes)
         touched = draft.find_touched()
         if max((rows.shape[0] for rows in touched), default=0) > MOST * plan.rows.shape[0]:
             return None

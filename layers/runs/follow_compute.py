@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from layers.runs.follow_changes import Changes
     from layers.runs.load import StoredFigures
     from layers.runs.plan import Part, RunPlan
-    from layers.study import Study
 
 SLACK_M = 60.0
 """A gate within 10 m of an outline enters it, and boxes are a little wide: nobody farther off is touched."""
@@ -63,17 +62,17 @@ class Carried:
 
     Parameters
     ----------
-    study
-        The store as it is now.
     plan
-        What a full run would walk.
+        What a full run would walk now; of a run of one moment what is shut then is left out, and what opens or shuts
+        by new hours is a facility or gate that changed.
     stored
         The figures of the run.
     changes
         What was committed since.
     """
 
-    def __init__(self, study: Study, plan: RunPlan, stored: StoredFigures, changes: Changes) -> None:
+    def __init__(self, plan: RunPlan, stored: StoredFigures, changes: Changes) -> None:
+        study = plan.study
         self.study = study
         self.plan = plan
         self.stored = stored

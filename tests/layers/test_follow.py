@@ -45,6 +45,7 @@ class LoadedTown:
         self.db = db
         self.settings = settings
         self.folder = folder
+        self.request = REQUEST
         rng = np.random.default_rng(5)
         self.streets = self._make_streets()
         wall = box(2_110, 110, 2_190, 190)
@@ -113,7 +114,7 @@ class LoadedTown:
         assert report.is_same is True
         with self.db.writer.begin() as connection:
             study = load_study(connection, self.settings)
-            fresh = save_run(connection, compute_run(connection, study, REQUEST), REQUEST, duration_s=1.0).id
+            fresh = save_run(connection, compute_run(connection, study, self.request), self.request, duration_s=1.0).id
         with self.db.reader.connect() as connection:
             assert read_areas(connection, run_id) == read_areas(connection, fresh)
             assert read_buildings(connection, run_id) == read_buildings(connection, fresh)
@@ -292,6 +293,49 @@ def test_random_loads_are_followed(town: LoadedTown, run_id: int, seed: int | ra
             for _ in range(rng.integers(1, 3)):
                 change_something(town, rng)
             town.check(run_id)
+
+
+HOURS = (None, "24/7", "Mo-Fr 08:00-18:00", "20:00-02:00", "PH off", "after lunch")
+
+
+@pytest.mark.parametrize("seed", [3, pytest.param(range(4, 14), marks=pytest.mark.long)])
+def test_a_run_of_a_moment_is_followed(town: LoadedTown, seed: int | range) -> None:
+    how = []
+    for number in seed if isinstance(seed, range) else [seed]:
+        rng = np.random.default_rng(number)
+        # residents drop by gates that are shut at night, and clinics have hours of all kinds
+        for layer in ("facilities", "gates"):
+            set_hours(town, layer, rng, count=8)
+        town.request = replace(REQUEST, at=str(rng.choice(["2026-11-23T12:00", "2026-11-23T23:00"])))
+        found = run_gaps(town.db.writer, town.settings, town.request).id
+        for _ in range(4):
+            layer = str(rng.choice(["facilities", "gates"]))
+            if rng.random() < 0.7:
+                set_hours(town, layer, rng, count=1)
+            else:
+                change_something(town, rng)
+            how.append(town.check(found).how)
+    assert "touched" in how
+
+
+def test_a_moment_is_computed_in_full_where_streets_changed(town: LoadedTown) -> None:
+    """By where they are it is known which country's holidays count."""
+    town.request = replace(REQUEST, at="2026-11-23T23:00")
+    found = run_gaps(town.db.writer, town.settings, town.request).id
+    town.streets["inner"] = (town.streets["inner"][0], {"highway": "footway"})
+    town.load("streets", only=("inner",))
+    report = town.check(found)
+    assert (report.how, report.reason) == ("full", "the country whose holidays count goes by the streets")
+
+
+def set_hours(town: LoadedTown, layer: str, rng: np.random.Generator, *, count: int) -> None:
+    """Load a layer with other hours for some of its rows."""
+    rows: dict[str, Feature] = getattr(town, layer)
+    column = "hours" if layer == "gates" else "opening_hours"
+    for key in rng.permutation(sorted(rows))[:count].tolist():
+        shape, values = rows[key]
+        rows[key] = (shape, {**values, column: HOURS[int(rng.integers(0, len(HOURS)))]})
+    town.load(layer)
 
 
 def change_something(town: LoadedTown, rng: np.random.Generator) -> None:
