@@ -70,7 +70,7 @@ def serve(app: FastAPI) -> Iterator[str]:
 
 
 def make_threads() -> ThreadPoolExecutor:
-    """Return an executor in this process: no test here orders a job."""
+    """Return an executor in this process, so that a job costs no process of its own."""
     return ThreadPoolExecutor(max_workers=1)
 
 

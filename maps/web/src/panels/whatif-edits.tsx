@@ -114,7 +114,7 @@ function Ground({ row }: { row: GroundRow }): JSX.Element {
     const shape = row.kind === 'path' ? row.line : found?.shape;
     const at = shape === undefined ? null : middleOf(shape);
     chosenId.value = null;
-    chosenGround.value = isChosen ? null : key;
+    chosenGround.value = key;
     if (at) plannerMap.value?.flyTo(at);
   };
   const detail = row.kind === 'path' ? `${groundText(row)} · ${formatMetres(lengthOf(placesOf(row)), lang.value)}` : groundText(row);
