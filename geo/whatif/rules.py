@@ -115,7 +115,8 @@ class ByVehicle:
         return bool(self.turns.is_only.shape[0] == 0)
 
     def _drive(self, network: Network) -> tuple[UInt32Array, UInt32Array]:
-        known = (network.edge_gate < 0) & np.isin(network.edge_street, self.street_id)
+        row = np.minimum(np.searchsorted(self.street_id, network.edge_street), max(self.street_id.shape[0] - 1, 0))
+        known = (network.edge_gate < 0) & (self.street_id[row] == network.edge_street)
         along = find_along(network, self.street_id, self.line, edges=np.flatnonzero(known))
         return cost_driving(network, self.roads, along=along, gate_mm_s=self.gate_mm_s, unbarred=self.unbarred)
 
