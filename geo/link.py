@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from geo.arrays import group_rows
+from geo.arrays import group_rows, join_runs
+from geo.footprint_links import APART, DOUBTFUL, MEETS, find_nearest_ways
+from geo.footprints import can_lay_out
 from geo.network import CONNECTOR, Network
 from geo.places import Places, order_near
-from geo.segments import SegmentGrid, find_feet, find_nearest_lines, may_cross
+from geo.segments import SegmentGrid, find_feet, find_nearest_lines, find_places, may_cross
 from geo.units import BoolArray, FloatArray, Int32Array, IntArray, ObjectArray, to_mm
 from geo.walls import OUTSIDE
 
@@ -178,7 +180,7 @@ def _foot(geometry: ObjectArray, line: ObjectArray) -> tuple[ObjectArray, Object
     return segment, np.asarray(shapely.get_point(segment, -1), dtype=object)
 
 
-def _link_nearest(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntArray, best: _Best) -> None:
+def _link_by_tree(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntArray, best: _Best) -> None:
     """Fill `best` of `rows` with the nearest of `edges`; the lowest edge where several are equally near."""
     tree = shapely.STRtree(ways.network.edge_line[edges])
     for start in range(0, rows.shape[0], _CHUNK):
@@ -190,8 +192,17 @@ def _link_nearest(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntA
         _store(geometry[mine][hit], rows[mine][hit], ways.network, edges[lowest[hit]], best)
 
 
+def _make_lines(network: Network, edge: IntArray) -> ObjectArray:
+    """Return some edges as lines: few are asked for, so not all are made."""
+    few, number = np.unique(edge, return_inverse=True)
+    vertices = join_runs(network.geom_ptr[few], network.geom_ptr[few + 1])
+    owner = np.repeat(np.arange(few.shape[0]), network.geom_ptr[few + 1] - network.geom_ptr[few])
+    line = np.asarray(shapely.linestrings(network.geom_xy[vertices], indices=owner), dtype=object)
+    return np.asarray(line[number])
+
+
 def _store(geometry: ObjectArray, rows: IntArray, network: Network, edge: IntArray, best: _Best) -> None:
-    line = network.edge_line[edge]
+    line = _make_lines(network, edge)
     _, foot = _foot(geometry, line)
     best.edge[rows] = edge
     best.place_m[rows] = shapely.line_locate_point(line, foot)
@@ -201,15 +212,21 @@ def _store(geometry: ObjectArray, rows: IntArray, network: Network, edge: IntArr
 def _relink_blocked(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntArray, best: _Best) -> None:
     """Give every row of `rows` the nearest of `edges` it can reach without crossing a barrier, or none."""
     network = ways.network
-    tree = shapely.STRtree(network.edge_line[edges])
+    line = network.edge_line[edges]
+    tree = shapely.STRtree(line)
     for start in range(0, rows.shape[0], 256):
         mine = rows[start : start + 256]
         here = geometry[start : start + 256]
-        point, nearby = tree.query(here, predicate="dwithin", distance=ways.max_link_m)
-        segment, _ = _foot(here[point], network.edge_line[edges[nearby]])
+        # asked by "dwithin" the tree would overlook lines of no length
+        west, south, east, north = shapely.bounds(here).T
+        reach_m = ways.max_link_m + 1.0
+        point, nearby = tree.query(shapely.box(west - reach_m, south - reach_m, east + reach_m, north + reach_m))
+        off_m = shapely.distance(here[point], line[nearby])
+        near = np.flatnonzero(off_m <= ways.max_link_m)
+        point, nearby, off_m = point[near], nearby[near], off_m[near]
+        segment, _ = _foot(here[point], line[nearby])
         free = ~ways.barriers.find_crossing(segment) | _is_connector(network, edges[nearby])
-        point, nearby = point[free], nearby[free]
-        off_m = shapely.distance(here[point], network.edge_line[edges[nearby]])
+        point, nearby, off_m = point[free], nearby[free], off_m[free]
         order = np.lexsort((nearby, off_m, point))
         which, first = np.unique(point[order], return_index=True)
         best.edge[mine] = -1
@@ -299,19 +316,42 @@ def _link_xy(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntAr
 
 def _link_shapes(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntArray:
     """Fill `best` of the footprints, and return those whose way to the nearest edge is barred."""
-    network = ways.network
-    if places.shape_row.size == 0:
-        # no edge need be made a geometry
+    shape_row, shape = places.shape_row, places.shape
+    if shape_row.size == 0:
         return np.empty(0, dtype=np.int64)
+    plain = can_lay_out(shape)
+    barred, left = _link_outlines(shape[plain], shape_row[plain], zone, ways, best)
     # what has no place, or none with finite coordinates, is near to nothing
-    is_somewhere = np.isfinite(shapely.bounds(places.shape)).all(axis=1)
-    shape_row, shape = places.shape_row[is_somewhere], places.shape[is_somewhere]
-    for edges, mine in _by_zone(zone[shape_row], ways):
-        _link_nearest(shape[mine], shape_row[mine], ways, edges, best)
-    number = np.flatnonzero(best.edge[shape_row] >= 0)
-    chosen = best.edge[shape_row[number]].astype(np.int64)
-    segment, _ = _foot(shape[number], network.edge_line[chosen])
-    barred: IntArray = shape_row[number[ways.barriers.find_crossing(segment) & ~_is_connector(network, chosen)]]
+    plain[plain] = ~left
+    other = ~plain & np.isfinite(shapely.bounds(shape)).all(axis=1)
+    return np.concatenate([barred, _link_others(shape[other], shape_row[other], zone, ways, best)])
+
+
+def _link_outlines(
+    shape: ObjectArray, rows: IntArray, zone: Int32Array, ways: Ways, best: _Best
+) -> tuple[IntArray, BoolArray]:
+    """Fill `best` of polygons; return the rows whose way is barred, and which of the polygons are left to Shapely."""
+    network = ways.network
+    found = find_nearest_ways(shape, zone[rows], network=network, grid=ways.grid, max_m=ways.max_link_m)
+    apart, meets = np.flatnonzero(found.state == APART), np.flatnonzero(found.state == MEETS)
+    edge, start, foot = found.edge[apart], found.start[apart], found.foot[apart]
+    place_m = np.empty(apart.shape[0])
+    find_places(foot, edge, network.geom_xy, network.geom_ptr, place_m)
+    best.edge[rows[apart]], best.place_m[rows[apart]], best.off_m[rows[apart]] = edge, place_m, found.off_m[apart]
+    _store(shape[meets], rows[meets], network, found.edge[meets].astype(np.int64), best)
+    barred = ways.barriers.find_crossing_between(start, foot) & ~_is_connector(network, edge.astype(np.int64))
+    return rows[apart[barred]], np.asarray(found.state == DOUBTFUL)
+
+
+def _link_others(shape: ObjectArray, rows: IntArray, zone: Int32Array, ways: Ways, best: _Best) -> IntArray:
+    """Fill `best` of whatever is no plain polygon, and return those whose way to the nearest edge is barred."""
+    network = ways.network
+    for edges, mine in _by_zone(zone[rows], ways):
+        _link_by_tree(shape[mine], rows[mine], ways, edges, best)
+    number = np.flatnonzero(best.edge[rows] >= 0)
+    chosen = best.edge[rows[number]].astype(np.int64)
+    segment, _ = _foot(shape[number], _make_lines(network, chosen))
+    barred: IntArray = rows[number[ways.barriers.find_crossing(segment) & ~_is_connector(network, chosen)]]
     return barred
 
 

@@ -20,6 +20,8 @@ from geo.units import BoolArray, FloatArray, Int32Array, IntArray
 SEGMENTS_PER_CELL = 2.0
 SMALLEST_CELL_M = 1.0
 MOST_CELLS = 1 << 24
+_HAIR_M = 1e-6
+_SAMPLE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,56 +63,80 @@ class SegmentGrid:
         lines
             Which lines, ascending.
         """
-        first, owner = _list_segments(ptr, lines)
-        ends = np.hstack([xy[first], xy[first + 1]])
+        ends, owner, box, size = _list_segments(xy, ptr, lines)
         if ends.shape[0] == 0:
             return cls(np.zeros(2), 1.0, 1, 1, np.zeros(2, dtype=np.int64), ends, owner)
-        low = np.minimum(ends[:, :2], ends[:, 2:])
-        high = np.maximum(ends[:, :2], ends[:, 2:])
-        corner = low.min(axis=0)
-        span = np.maximum(high.max(axis=0) - corner, SMALLEST_CELL_M)
+        corner = box[:2]
+        span = np.maximum(box[2:] - corner, SMALLEST_CELL_M)
         cell_m = max(
             float(np.sqrt(span[0] * span[1] * SEGMENTS_PER_CELL / ends.shape[0])),
             # a cell no smaller than a usual segment: else every one stands in many
-            float(np.median((high - low).max(axis=1))),
+            float(np.median(size[:: max(size.shape[0] // _SAMPLE, 1)])),
             float(np.sqrt(span[0] * span[1] / MOST_CELLS)),
             float(span.max()) / MOST_CELLS,
             SMALLEST_CELL_M,
         )
         columns, rows = (np.floor(span / cell_m).astype(np.int64) + 1).tolist()
-        cell_ptr, entry = _fill_cells(low, high, corner, cell_m, columns, rows)
-        return cls(corner, cell_m, columns, rows, cell_ptr, ends[entry], owner[entry])
+        cell_ptr, cell_ends, cell_owner = _fill_cells(ends, owner, corner, cell_m, columns, rows)
+        return cls(corner, cell_m, columns, rows, cell_ptr, cell_ends, cell_owner)
 
 
-def _list_segments(ptr: IntArray, lines: IntArray) -> tuple[IntArray, Int32Array]:
-    """Return the first vertex and the line of every segment."""
-    count = ptr[lines + 1] - ptr[lines] - 1
-    owner = np.repeat(lines, count)
-    before = np.repeat(np.cumsum(count) - count, count)
-    return ptr[owner] + np.arange(owner.shape[0]) - before, owner.astype(np.int32)
+@njit(cache=True, nogil=True)
+def _list_segments(
+    xy: FloatArray, ptr: IntArray, lines: IntArray
+) -> tuple[FloatArray, Int32Array, FloatArray, FloatArray]:
+    """Return the ends and the line of every segment, the box around all, and the larger side of the box of each."""
+    count = 0
+    for i in range(lines.shape[0]):
+        count += ptr[lines[i] + 1] - ptr[lines[i]] - 1
+    ends = np.empty((count, 4))
+    owner = np.empty(count, dtype=np.int32)
+    size = np.empty(count)
+    west = south = np.inf
+    east = north = -np.inf
+    s = 0
+    for i in range(lines.shape[0]):
+        for v in range(ptr[lines[i]], ptr[lines[i] + 1] - 1):
+            ax, ay, bx, by = xy[v, 0], xy[v, 1], xy[v + 1, 0], xy[v + 1, 1]
+            ends[s, 0], ends[s, 1], ends[s, 2], ends[s, 3] = ax, ay, bx, by
+            owner[s] = lines[i]
+            size[s] = max(abs(bx - ax), abs(by - ay))
+            west, east = min(west, ax, bx), max(east, ax, bx)
+            south, north = min(south, ay, by), max(north, ay, by)
+            s += 1
+    return ends, owner, np.array([west, south, east, north]), size
 
 
 @njit(cache=True, nogil=True)
 def _fill_cells(
-    low: FloatArray, high: FloatArray, corner: FloatArray, cell_m: float, columns: int, rows: int
-) -> tuple[IntArray, IntArray]:
-    """Return the cells' pointers and the segments in them, ascending within a cell."""
+    ends: FloatArray, owner: Int32Array, corner: FloatArray, cell_m: float, columns: int, rows: int
+) -> tuple[IntArray, FloatArray, Int32Array]:
+    """Return the cells' pointers and the ends and lines of the segments in them, in order within a cell."""
     cell_ptr = np.zeros(columns * rows + 1, dtype=np.int64)
-    for s in range(low.shape[0]):
-        for r in range(int((low[s, 1] - corner[1]) / cell_m), int((high[s, 1] - corner[1]) / cell_m) + 1):
-            for c in range(int((low[s, 0] - corner[0]) / cell_m), int((high[s, 0] - corner[0]) / cell_m) + 1):
+    span = np.empty((ends.shape[0], 4), dtype=np.int32)
+    for s in range(ends.shape[0]):
+        ax, ay, bx, by = ends[s, 0], ends[s, 1], ends[s, 2], ends[s, 3]
+        span[s, 0] = int((min(ax, bx) - corner[0]) / cell_m)
+        span[s, 1] = int((min(ay, by) - corner[1]) / cell_m)
+        span[s, 2] = int((max(ax, bx) - corner[0]) / cell_m)
+        span[s, 3] = int((max(ay, by) - corner[1]) / cell_m)
+        for r in range(span[s, 1], span[s, 3] + 1):
+            for c in range(span[s, 0], span[s, 2] + 1):
                 cell_ptr[r * columns + c + 1] += 1
     for cell in range(columns * rows):
         cell_ptr[cell + 1] += cell_ptr[cell]
     free = cell_ptr[:-1].copy()
-    entry = np.empty(cell_ptr[-1], dtype=np.int64)
-    for s in range(low.shape[0]):
-        for r in range(int((low[s, 1] - corner[1]) / cell_m), int((high[s, 1] - corner[1]) / cell_m) + 1):
-            for c in range(int((low[s, 0] - corner[0]) / cell_m), int((high[s, 0] - corner[0]) / cell_m) + 1):
-                cell = r * columns + c
-                entry[free[cell]] = s
-                free[cell] += 1
-    return cell_ptr, entry
+    cell_ends = np.empty((cell_ptr[-1], 4))
+    cell_owner = np.empty(cell_ptr[-1], dtype=np.int32)
+    for s in range(ends.shape[0]):
+        for r in range(span[s, 1], span[s, 3] + 1):
+            for c in range(span[s, 0], span[s, 2] + 1):
+                at = free[r * columns + c]
+                free[r * columns + c] += 1
+                for k in range(4):
+                    cell_ends[at, k] = ends[s, k]
+                cell_owner[at] = owner[s]
+    return cell_ptr, cell_ends, cell_owner
 
 
 @njit(cache=True, nogil=True)
@@ -126,6 +152,63 @@ def find_distance(x: float, y: float, ax: float, ay: float, bx: float, by: float
         return float(np.sqrt((x - bx) * (x - bx) + (y - by) * (y - by)))
     s = ((ay - y) * (bx - ax) - (ax - x) * (by - ay)) / squared
     return float(abs(s) * np.sqrt(squared))
+
+
+@njit(cache=True, nogil=True)
+def find_nearest_line(
+    x: float,
+    y: float,
+    zone: int,
+    line_zone: Int32Array,
+    corner: FloatArray,
+    cell_m: float,
+    columns: int,
+    rows: int,
+    cell_ptr: IntArray,
+    ends: FloatArray,
+    owner: Int32Array,
+    max_m: float,
+) -> tuple[float, int]:
+    """Return the distance of a point to the nearest line of a zone and that line, the lowest where several are as near.
+
+    Both are those of a line farther than `max_m`, or infinite and -1, where none is nearer than that.
+    """
+    at_x = x - corner[0]
+    at_y = y - corner[1]
+    column = int(np.floor(at_x / cell_m))
+    row = int(np.floor(at_y / cell_m))
+    ring = max(0, -column, column - columns + 1, -row, row - rows + 1)
+    best = np.inf
+    found = -1
+    while True:
+        for r in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
+            gap_y = max(0.0, r * cell_m - at_y, at_y - (r + 1) * cell_m)
+            step = 1 if r in (row - ring, row + ring) else max(2 * ring, 1)
+            for c in range(column - ring, column + ring + 1, step):
+                gap_x = max(0.0, c * cell_m - at_x, at_x - (c + 1) * cell_m)
+                # a hair is left for rounding, here and below
+                if c < 0 or c >= columns or gap_x * gap_x + gap_y * gap_y > (best + _HAIR_M) * (best + _HAIR_M):
+                    continue
+                for e in range(cell_ptr[r * columns + c], cell_ptr[r * columns + c + 1]):
+                    who = owner[e]
+                    if line_zone[who] != zone:
+                        continue
+                    far = find_distance(x, y, ends[e, 0], ends[e, 1], ends[e, 2], ends[e, 3])
+                    if far < best or (far == best and who < found):
+                        best = far
+                        found = who
+        # whatever stands only in farther rings is at least this far away
+        beyond = min(
+            at_x - (column - ring) * cell_m,
+            (column + ring + 1) * cell_m - at_x,
+            at_y - (row - ring) * cell_m,
+            (row + ring + 1) * cell_m - at_y,
+        )
+        beyond -= _HAIR_M
+        covers = column - ring <= 0 and column + ring >= columns - 1 and row - ring <= 0 and row + ring >= rows - 1
+        if best <= beyond or beyond > max_m or covers:
+            return best, found
+        ring += 1
 
 
 @njit(cache=True, nogil=True)
@@ -146,48 +229,26 @@ def find_nearest_lines(
 ) -> None:
     """Fill the nearest line of each point's zone within `max_m`; the lowest where several are equally near, else -1."""
     for p in range(point.shape[0]):
-        x = point[p, 0]
-        y = point[p, 1]
-        at_x = x - corner[0]
-        at_y = y - corner[1]
-        column = int(np.floor(at_x / cell_m))
-        row = int(np.floor(at_y / cell_m))
-        ring = max(0, -column, column - columns + 1, -row, row - rows + 1)
-        best = np.inf
-        found = -1
-        while True:
-            for r in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
-                step = 1 if r in (row - ring, row + ring) else max(2 * ring, 1)
-                for c in range(column - ring, column + ring + 1, step):
-                    if c < 0 or c >= columns:
-                        continue
-                    cell = r * columns + c
-                    for e in range(cell_ptr[cell], cell_ptr[cell + 1]):
-                        who = owner[e]
-                        if line_zone[who] != zone[p]:
-                            continue
-                        far = find_distance(x, y, ends[e, 0], ends[e, 1], ends[e, 2], ends[e, 3])
-                        if far < best or (far == best and who < found):
-                            best = far
-                            found = who
-            # whatever stands only in farther rings is at least this far away; a hair is left for rounding
-            beyond = min(
-                at_x - (column - ring) * cell_m,
-                (column + ring + 1) * cell_m - at_x,
-                at_y - (row - ring) * cell_m,
-                (row + ring + 1) * cell_m - at_y,
-            )
-            beyond -= 1e-6
-            covers = column - ring <= 0 and column + ring >= columns - 1 and row - ring <= 0 and row + ring >= rows - 1
-            if best <= beyond or beyond > max_m or covers:
-                break
-            ring += 1
+        best, found = find_nearest_line(
+            point[p, 0],
+            point[p, 1],
+            zone[p],
+            line_zone,
+            corner,
+            cell_m,
+            columns,
+            rows,
+            cell_ptr,
+            ends,
+            owner,
+            max_m,
+        )
         line[p] = found if best <= max_m else -1
         distance_m[p] = best
 
 
 @njit(cache=True, nogil=True)
-def _project(x: float, y: float, ax: float, ay: float, bx: float, by: float) -> float:
+def project(x: float, y: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Return where on a segment the perpendicular from a point falls, 0 at its first end and 1 at its second."""
     if x == ax and y == ay:
         return 0.0
@@ -211,7 +272,7 @@ def _find_foot(x: float, y: float, first: int, last: int, xy: FloatArray) -> tup
         far = find_distance(x, y, ax, ay, bx, by)
         if far < best:
             best = far
-            r = _project(x, y, ax, ay, bx, by)
+            r = project(x, y, ax, ay, bx, by)
             if 0.0 < r < 1.0:
                 fx, fy = ax + r * (bx - ax), ay + r * (by - ay)
             elif np.sqrt((ax - x) * (ax - x) + (ay - y) * (ay - y)) < np.sqrt(
@@ -234,7 +295,7 @@ def _find_along(x: float, y: float, first: int, last: int, xy: FloatArray) -> fl
         far = find_distance(x, y, ax, ay, bx, by)
         if far < best:
             best = far
-            r = _project(x, y, ax, ay, bx, by)
+            r = project(x, y, ax, ay, bx, by)
             along = before + (0.0 if r <= 0.0 else r * length if r <= 1.0 else length)
         before += length
     return along
@@ -253,6 +314,13 @@ def find_feet(
             foot[p, 1] = y
             # how far along is asked of the foot, which is itself rounded
             place_m[p] = _find_along(x, y, first, last, xy)
+
+
+@njit(cache=True, nogil=True)
+def find_places(foot: FloatArray, line: Int32Array, xy: FloatArray, ptr: IntArray, place_m: FloatArray) -> None:
+    """Fill how far along its line each foot lies."""
+    for p in range(foot.shape[0]):
+        place_m[p] = _find_along(foot[p, 0], foot[p, 1], ptr[line[p]], ptr[line[p] + 1] - 1, xy)
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 import numpy as np
 import numpy.typing as npt
 
+from geo.arrays import join_runs
 from geo.link import Entrances, Links
 from geo.reach import Homes, Walk
 from geo.search.desk import Desk
@@ -109,13 +110,7 @@ class Surroundings:
         """Return the compounds with a residents' gate at one of the nodes, ascending."""
         at = np.unique(node[self.is_gate_node[node]])
         first, last = np.searchsorted(self.gate_node, at), np.searchsorted(self.gate_node, at, side="right")
-        return [int(zone) for zone in np.unique(self.gate_zone[_join_ranges(first, last)])]
-
-
-def _join_ranges(first: IntArray, last: IntArray) -> IntArray:
-    """Return the whole numbers of several ranges one after the other."""
-    size = last - first
-    return np.asarray(np.arange(int(size.sum())) + np.repeat(first - np.cumsum(size) + size, size))
+        return [int(zone) for zone in np.unique(self.gate_zone[join_runs(first, last)])]
 
 
 def _group(value: npt.NDArray[np.integer], count: int) -> tuple[IntArray, IntArray]:

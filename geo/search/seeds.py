@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geo.arrays import join_runs
 from geo.search.labels import FACILITY_BITS
 from geo.units import LONGEST_MS, NO_COST, BoolArray, Int32Array, IntArray, UInt32Array
 
@@ -123,18 +124,6 @@ def _find_entrances(entrances: Entrances, facility: Int32Array) -> IntArray:
     wanted = np.unique(facility)
     first, last = np.searchsorted(owner, wanted), np.searchsorted(owner, wanted, side="right")
     return join_runs(first, last)
-
-
-def join_runs(first: IntArray, last: IntArray) -> IntArray:
-    """Return the numbers of the runs ``first[i]:last[i]`` one after the other.
-
-    Parameters
-    ----------
-    first, last
-        Where each run begins and before what it ends, shape (n,).
-    """
-    counts = last - first
-    return np.repeat(last - np.cumsum(counts), counts) + np.arange(int(counts.sum()))
 
 
 def seed_sites(walk: Walk, entrances: Entrances, facility: Int32Array) -> Seeds:

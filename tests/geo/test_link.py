@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
 
 from geo.link import Barriers, link_points
 from geo.places import Places
@@ -42,6 +43,25 @@ def strew(rng: np.random.Generator, ways: Ways, count: int) -> FloatArray:
     return np.vstack([free, lattice, vertex[rng.integers(0, vertex.shape[0], count // 4)], far])
 
 
+def draw_footprint(rng: np.random.Generator, x: float, y: float) -> shapely.Geometry:
+    """Return a footprint of any kind: with corners on the streets, with courtyards, in parts, or as large as a park."""
+    kind = int(rng.integers(6))
+    size = float(rng.choice([3.0, 12.5, 25.0, 120.0]))
+    if kind == 0:
+        return shapely.box(x - size, y - size / 2, x + size, y + size)
+    if kind == 1:
+        return shapely.Point(x, y).buffer(size, quad_segs=int(rng.integers(1, 40)))
+    if kind == 2:
+        return shapely.box(x - size, y - size, x + size, y + size).difference(shapely.Point(x, y).buffer(size / 2))
+    if kind == 3:
+        return shapely.union_all([shapely.box(x, y, x + size, y + 4), shapely.box(x, y, x + 4, y + size)])
+    if kind == 4:
+        return shapely.MultiPolygon([shapely.box(x, y, x + 5, y + 5), shapely.box(x + size, y, x + size + 8, y + 9)])
+    turned = np.linspace(0, 2 * np.pi, int(rng.integers(4, 9)))[:-1] + rng.random()
+    far = rng.uniform(0.3, 1.0, turned.shape[0]) * size
+    return shapely.Polygon(np.column_stack([x + far * np.cos(turned), y + far * np.sin(turned)]))
+
+
 def compare(seed: int, *, count: int, max_link_m: float = 300.0) -> None:
     """Hold links of points and footprints against the oracle."""
     rng = np.random.default_rng(seed)
@@ -53,6 +73,8 @@ def compare(seed: int, *, count: int, max_link_m: float = 300.0) -> None:
     geometry = objects(list(shapely.points(xy)))
     footprints = rng.random(geometry.shape[0]) < 0.15
     geometry[footprints] = shapely.box(*(xy[footprints] - 4).T, *(xy[footprints] + 7).T)
+    odd = np.flatnonzero(rng.random(geometry.shape[0]) < 0.25)
+    geometry[odd] = [draw_footprint(rng, *xy[row].tolist()) for row in odd]
     zone = city.walls_table().find_zones(np.asarray(shapely.point_on_surface(geometry), dtype=object))
     found, wanted = link_points(geometry, zone, ways=ways), link_pairwise(geometry, zone, ways)
     for name in ("edge", "place_mm", "off_mm"):
@@ -88,6 +110,43 @@ def test_empty_points_and_empty_networks_link_to_nothing() -> None:
     closed = type(ways)(ways.network, np.zeros_like(ways.is_walkable), Barriers(objects([])))
     here = objects([shapely.Point(*ORIGIN)])
     assert link_points(here, np.array([-1], dtype=np.int32), ways=closed).edge.tolist() == [-1]
+
+
+def test_a_footprint_around_a_street_and_one_in_its_bend_are_told_apart() -> None:
+    city = GridCity().street((0, 0), (40, 0)).street((0, 200), (40, 200), (40, 240))
+    ways = city.ways(city.network())
+    park = shapely.box(-30, -30, 70, 30)
+    beside = shapely.union_all([shapely.box(10, 205, 30, 260), shapely.box(10, 250, 80, 260)])
+    courtyard = park.difference(shapely.box(-20, -20, 60, 20))
+    here = shapely.affinity.translate(shapely.MultiPolygon([beside]), *ORIGIN)
+    places = objects([shapely.affinity.translate(park, *ORIGIN), here, shapely.affinity.translate(courtyard, *ORIGIN)])
+    links = link_points(places, np.full(3, -1, dtype=np.int32), ways=ways)
+    assert (links.edge.tolist(), links.off_mm.tolist()) == ([0, 1, 0], [0, 5_000, 20_000])
+
+
+def test_a_footprint_at_a_star_of_many_streets_links_to_the_lowest() -> None:
+    city = GridCity()
+    for turn in np.linspace(0, 2 * np.pi, 100, endpoint=False).tolist():
+        city.street((0, 0), (50 * np.cos(turn), 50 * np.sin(turn)))
+    ways = city.ways(city.network())
+    # its corner, its side and all of it lie on the middle
+    boxes = [shapely.box(0, 0, 5, 5), shapely.box(-2, 0, 5, 5), shapely.box(-60, -60, 60, 60)]
+    places = objects([shapely.affinity.translate(one, *ORIGIN) for one in boxes])
+    zone = np.full(3, -1, dtype=np.int32)
+    found, wanted = link_points(places, zone, ways=ways), link_pairwise(places, zone, ways)
+    assert found.edge.tolist() == wanted.edge.tolist() == [0, 0, 0]
+    assert found.place_mm.tolist() == wanted.place_mm.tolist()
+
+
+def test_a_way_of_no_length_is_linked_to_where_the_nearest_is_barred() -> None:
+    city = GridCity().street((0, 0), (100, 0)).street((30, 40), (30, 40)).street((0, 90), (100, 90))
+    city.barriers.append(line((-50, 20), (150, 20)))
+    ways = city.ways(city.network())
+    home = objects([shapely.Point(ORIGIN[0] + 40, ORIGIN[1] + 30)])
+    zone = np.full(1, -1, dtype=np.int32)
+    links = link_points(home, zone, ways=ways)
+    assert (links.edge.tolist(), links.off_mm.tolist()) == ([1], [14_142])
+    assert link_pairwise(home, zone, ways).edge.tolist() == [1]
 
 
 def test_a_raster_of_long_lines_and_short_ones_stays_small() -> None:
