@@ -15,7 +15,7 @@ import shapely
 from numba import njit
 
 from geo.places import Places, order_near
-from geo.units import FloatArray, Int32Array, IntArray, ObjectArray, to_mm
+from geo.units import MM_PER_M, FloatArray, Int32Array, IntArray, ObjectArray, to_mm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,8 @@ SITES_PER_CELL = 2.0
 HOMES_PER_BLOCK = 64
 MOST_BLOCKS = 1 << 16
 _SLACK_M = 1e-6
-_FARTHEST_MM = np.iinfo(np.int32).max
+FARTHEST_MM = int(np.iinfo(np.int32).max)
+"""Nothing measured in one grid is farther: 2,147 km."""
 
 _CHUNK = 65536
 
@@ -86,9 +87,11 @@ def _nearest(
     columns: int,
     rows: int,
     cell_m: float,
-    out: FloatArray,
+    work: FloatArray,
+    row: IntArray,
+    out: Int32Array,
 ) -> None:
-    """Fill `out` with the distance of each home to the nearest site; homes stand block by block.
+    """Fill the rows of `out` with the millimetres from each home to the nearest site; homes stand block by block.
 
     Distances are taken between the coordinates as given: were they counted from the corner, one more site elsewhere
     could change the last digit of all of them.
@@ -105,7 +108,7 @@ def _nearest(
             right = max(right, home[h, 0])
             low = min(low, home[h, 1])
             high = max(high, home[h, 1])
-            out[h] = np.inf
+            work[h] = np.inf
         x = (left + right) / 2
         y = (low + high) / 2
         # as far as the nearest from the middle, and once to a corner and back again
@@ -122,13 +125,13 @@ def _nearest(
                 for h in range(first, last):
                     dx = site[s, 0] - home[h, 0]
                     dy = site[s, 1] - home[h, 1]
-                    out[h] = min(out[h], dx * dx + dy * dy)
+                    work[h] = min(work[h], dx * dx + dy * dy)
         for h in range(first, last):
-            out[h] = np.sqrt(out[h])
+            out[row[h]] = int(min(np.rint(np.sqrt(work[h]) * MM_PER_M), FARTHEST_MM))
 
 
-def _find_between_points(home: FloatArray, block_ptr: IntArray, site: FloatArray) -> FloatArray:
-    """Return the distance of each home to the nearest site by a raster of the sites, both (n, 2) in metres."""
+def _fill_between_points(near: _Near, site: FloatArray, work: FloatArray, out: Int32Array) -> None:
+    """Fill the millimetres from each home to the nearest site by a raster of the sites, shape (n, 2), metres."""
     corner = site.min(axis=0)
     span = np.maximum(site.max(axis=0) - corner, 1.0)
     cell_m = max(float(np.sqrt(span[0] * span[1] * SITES_PER_CELL / site.shape[0])), 1.0, float(span.max()) / 4096)
@@ -137,19 +140,17 @@ def _find_between_points(home: FloatArray, block_ptr: IntArray, site: FloatArray
     cell = place[:, 1] * columns + place[:, 0]
     order = np.argsort(cell, kind="stable")
     cell_ptr = np.searchsorted(cell[order], np.arange(columns * rows + 1)).astype(np.int64)
-    out = np.empty(home.shape[0])
-    _nearest(home, block_ptr, site[order], cell_ptr, corner, columns, rows, cell_m, out)
-    return out
+    _nearest(near.xy, near.block_ptr, site[order], cell_ptr, corner, columns, rows, cell_m, work, near.rows, out)
 
 
-def _find_between_shapes(home: npt.NDArray[np.object_], site: ObjectArray) -> FloatArray:
-    """Return the distance of each home to the nearest site, whatever their shapes."""
+def _find_between_shapes(home: npt.NDArray[np.object_], site: ObjectArray) -> Int32Array:
+    """Return the millimetres from each home to the nearest site, whatever their shapes."""
     distance = np.empty(home.shape[0])
     tree = shapely.STRtree(site)
     for start in range(0, home.shape[0], _CHUNK):
         found, metres = tree.query_nearest(home[start : start + _CHUNK], all_matches=False, return_distance=True)
         distance[start + found[0]] = metres
-    return distance
+    return np.minimum(to_mm(distance), FARTHEST_MM).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,25 +182,25 @@ def find_radius_of_many(home: ObjectArray | Places, sites: Sequence[ObjectArray 
     # neighbours one after the other, so that what one of them looked at is still at hand for the next
     order, block_ptr = order_near(homes.xy[points])
     near = _Near(points[order], np.ascontiguousarray(homes.xy[points[order]]), block_ptr)
-    return [_find_one(homes, near, Places.of(site)) for site in sites]
+    # the columns of one matrix, which nobody need copy to have them side by side
+    found = np.full((len(sites), homes.count), NO_RADIUS, dtype=np.int32)
+    work = np.empty(near.rows.shape[0])
+    for site, out in zip(sites, found, strict=True):
+        _fill_one(homes, near, Places.of(site), work, out)
+    return list(found)
 
 
-def _find_one(homes: Places, near: _Near, site: Places) -> Int32Array:
+def _fill_one(homes: Places, near: _Near, site: Places, work: FloatArray, out: Int32Array) -> None:
     if site.count == 0:
-        return np.full(homes.count, NO_RADIUS, dtype=np.int32)
-    distance = np.full(homes.count, np.inf)
+        return
+    out.fill(FARTHEST_MM)
     site_xy = np.ascontiguousarray(site.xy[site.is_point])
-    if near.rows.shape[0]:
-        best = np.full(near.rows.shape[0], np.inf)
-        if site_xy.shape[0]:
-            best = _find_between_points(near.xy, near.block_ptr, site_xy)
-        if site.shape.shape[0]:
-            best = np.minimum(best, _find_between_shapes(shapely.points(near.xy), site.shape))
-        distance[near.rows] = best
+    if near.rows.shape[0] and site_xy.shape[0]:
+        _fill_between_points(near, site_xy, work, out)
+    if near.rows.shape[0] and site.shape.shape[0]:
+        out[near.rows] = np.minimum(out[near.rows], _find_between_shapes(shapely.points(near.xy), site.shape))
     if homes.shape.shape[0]:
-        distance[homes.shape_row] = _find_between_shapes(homes.shape, site.make_geometry())
-    # nothing measured in one grid is farther than a signed 32-bit number of millimetres, 2,147 km
-    return np.minimum(to_mm(distance), _FARTHEST_MM).astype(np.int32)
+        out[homes.shape_row] = _find_between_shapes(homes.shape, site.make_geometry())
 
 
 def find_radius(home: ObjectArray | Places, site: ObjectArray | Places) -> Int32Array:

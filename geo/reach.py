@@ -184,16 +184,16 @@ def search_homes(walk: Walk, homes: Homes | Starts, seeds: Seeds, bound_ms: int,
     """
     starts = homes if isinstance(homes, Starts) else lay_out_starts(walk, homes)
     touched = desk.search(walk, seeds, bound_ms)
-    reach = _read_reach(walk, starts, seeds, bound_ms, desk)
+    (reach,) = _make_reaches(1, starts.home_edge.shape[0])
+    read_starts(walk, starts, seeds, bound_ms, desk, reach)
     desk.wipe(touched)
     return reach
 
 
-def _read_reach(walk: Walk, starts: Starts, seeds: Seeds, bound_ms: int, desk: Desk) -> Reach:
-    count = starts.home_edge.shape[0]
-    reach = Reach(np.full(count, -1, dtype=np.int32), np.full(count, -1, dtype=np.int32))
-    read_starts(walk, starts, seeds, bound_ms, desk, reach)
-    return reach
+def _make_reaches(types: int, homes: int) -> list[Reach]:
+    """Return answers that find nothing yet: columns of two matrices, which nobody need copy to have side by side."""
+    reach_ms = np.full((types, homes), -1, dtype=np.int32)
+    return [Reach(*one) for one in zip(reach_ms, np.full_like(reach_ms, -1), strict=True)]
 
 
 def check_bound(bound_s: float) -> int:
@@ -358,13 +358,13 @@ def find_reach(  # noqa: PLR0913 - what is walked, by whom, to what, how far, an
     seeds = [seed_sites(walk, entrances, rows) for rows in facilities]
 
     threads = max(threads, 1)
+    reaches = _make_reaches(len(seeds), starts.home_edge.shape[0])
 
     def search_group(group: Group, desk: Desk) -> dict[int, Reach]:
-        found = {}
         for number, touched in _search_group(walk, seeds, bounds, group, desk):
-            found[number] = _read_reach(walk, starts, seeds[number], bounds[number], desk)
+            read_starts(walk, starts, seeds[number], bounds[number], desk, reaches[number])
             desk.wipe(touched)
-        return found
+        return {number: reaches[number] for number in group}
 
     groups = _group_types(walk, seeds, bounds, threads)
     return _search_groups(walk, groups, threads, search_group, on_done)

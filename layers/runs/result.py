@@ -134,7 +134,18 @@ class RunResult:
 
 
 def lay_columns(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return columns of one length as a matrix that lies column by column in memory, shape (n, k)."""
+    """Return columns of one length as a matrix that lies column by column in memory, shape (n, k).
+
+    Columns that are those of one matrix already are not copied.
+    """
+    matrix = columns[0].base
+    if isinstance(matrix, np.ndarray) and matrix.shape == (len(columns), columns[0].shape[0]):
+        is_same = [
+            one.base is matrix and one.dtype == row.dtype and one.__array_interface__ == row.__array_interface__
+            for one, row in zip(columns, matrix, strict=True)
+        ]
+        if all(is_same):
+            return matrix.T
     return np.stack(columns).T
 
 

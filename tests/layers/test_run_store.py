@@ -18,7 +18,7 @@ from layers import tables
 from layers.run import compute_run, run_gaps
 from layers.runs import tables as run_tables
 from layers.runs.load import load_figures, load_result
-from layers.runs.result import GapRequest
+from layers.runs.result import GapRequest, lay_columns
 from layers.runs.slices import ABSENT, SLICE_BUILDINGS, Slots, from_bytes, pack_slices
 from layers.runs.store import find_facility_base, save_run
 from layers.runs.update import RESULT_TABLES, update_run
@@ -244,3 +244,17 @@ def test_ids_beyond_four_bytes_are_stored_by_their_distance(store: tuple[Db, Set
     apart = replace(sites, facility_id=np.array([1, 2**40]))
     with pytest.raises(TooLarge, match="farther apart"):
         find_facility_base(replace(result, study=replace(result.study, sites=apart)))
+
+
+def test_columns_of_one_matrix_are_not_copied() -> None:
+    """Only all of them, in order: anything else is laid side by side anew."""
+    matrix = np.arange(12, dtype=np.int32).reshape(3, 4).copy()
+    rows = list(matrix)
+    assert lay_columns(rows).base is matrix
+    for columns in (rows[::-1], rows[:2], [rows[0], rows[0], rows[2]], [rows[0], rows[1], rows[2].copy()]):
+        laid = lay_columns(columns)
+        assert laid.base is not matrix
+        assert laid.T.tolist() == [column.tolist() for column in columns]
+        assert laid.flags.f_contiguous
+    backwards = lay_columns([row[::-1] for row in rows])
+    assert backwards.T.tolist() == matrix[:, ::-1].tolist()
