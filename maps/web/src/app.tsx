@@ -15,6 +15,7 @@ import { pressKey } from './panels/whatif-keys';
 import { WhatIfPanel } from './panels/whatif-panel';
 import { change, closeCard } from './state/actions';
 import { catalogue, isCardOpen, isCircleTool, isNarrow, NARROW, screen, sheet } from './state/store';
+import { resume } from './state/order';
 import { TABS, type Tab } from './state/url';
 import { Icon } from './ui/icon';
 import { Fault } from './ui/parts';
@@ -117,6 +118,7 @@ function useKeysAndWidth(): void {
 export function App(): JSX.Element {
   useKeysAndWidth();
   usePadding();
+  useEffect(() => void resume(), []);
   const isOpen = isCardOpen.value;
   return (
     <div class={`app ${isOpen ? 'has-card' : ''} sheet-${sheet.value} ${isMapReady.value ? 'is-ready' : ''}`}>

@@ -40,8 +40,8 @@ const jobPath = (id: string): string => `jobs/${encodeURIComponent(id)}`;
 export const cancelJob = (id: string): Promise<Job> => sendJson('DELETE', jobPath(id));
 export const fetchJob = (id: string): Promise<Job> => getJson(jobPath(id));
 
-/** Follow a job; the stream is taken up again where it broke off. Returns what stops it. */
-export function followJob(id: string, onChange: (job: Job) => void, onLost: () => void): () => void {
+/** Follow a job; a stream that broke off is taken up again, unless `isOver` says that the server refuses it. */
+export function followJob(id: string, onChange: (job: Job) => void, onLost: (isOver: boolean) => void): void {
   const source = new EventSource(apiUrl(`${jobPath(id)}/events`));
   for (const name of ['progress', 'done', 'failed', 'cancelled']) {
     source.addEventListener(name, (event: MessageEvent<string>) => {
@@ -49,8 +49,7 @@ export function followJob(id: string, onChange: (job: Job) => void, onLost: () =
       onChange(JSON.parse(event.data) as Job);
     });
   }
-  source.onerror = () => onLost();
-  return () => source.close();
+  source.onerror = () => onLost(source.readyState === EventSource.CLOSED);
 }
 
 export const areasPath = (run: string): string => `gaps/runs/${encodeURIComponent(run)}/areas`;

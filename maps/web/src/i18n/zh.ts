@@ -69,6 +69,7 @@ export const zh = {
   'whatif.loose.end': '终点没有接上路',
   'whatif.loose.both': '两端都没有接上路',
   'whatif.addMiddle': '在地图中央加一点',
+  'whatif.dropPoint': '去掉最后一点',
   'whatif.endPath': '完成',
   'whatif.giveUp': '放弃',
   'whatif.hasSteps': '有台阶',

@@ -51,8 +51,8 @@ export function groundMarks(colours: Palette): LayerSpecification[] {
     {
       id: 'ground-text', type: 'symbol', source, filter: filter(isPoint), minzoom: 13.5,
       layout: {
-        'text-field': get('text'), 'text-font': FONT.bold, 'text-size': 12, 'text-anchor': 'top', 'text-offset': expression(['case', isGate, ['literal', [0, 1.1]], ['literal', [0, 0.6]]]),
-        'text-max-width': 10, 'text-allow-overlap': true, 'text-ignore-placement': false,
+        'text-field': get('text'), 'text-font': FONT.bold, 'text-size': 12, 'text-max-width': 10,
+        'text-variable-anchor': ['top', 'bottom', 'left', 'right'], 'text-justify': 'auto', 'text-radial-offset': expression(['case', isGate, 1.2, 0.8]),
       },
       paint: { 'text-color': colour, 'text-halo-color': colours.halo, 'text-halo-width': 1.8 },
     },

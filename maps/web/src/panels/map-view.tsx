@@ -5,7 +5,6 @@ import { useEffect, useRef } from 'preact/hooks';
 import { layerTitle, t } from '../i18n';
 import { isMapReady, mapError, mountMap } from '../map/bind';
 import { catalogue, catalogueValue, isCircleTool, isNarrow } from '../state/store';
-import { resume } from '../state/order';
 import { newer, showNewer, watchRuns } from '../state/newer';
 import { isPlacing } from '../state/whatif';
 import { isDrawing, isPicking, path } from '../state/whatif-ground';
@@ -53,7 +52,6 @@ export function MapView(): JSX.Element {
     return mountMap(container.current, !isTestMode);
   }, [isReady]);
   useEffect(watchRuns, []);
-  useEffect(() => void resume(), []);
   return (
     <div class={`map ${isCircleTool.value ? 'is-tool' : ''}`}>
       <div class="map-canvas" ref={container} />

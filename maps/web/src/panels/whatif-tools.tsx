@@ -5,7 +5,7 @@ import { t, tOr } from '../i18n';
 import { plannerMap } from '../map/bind';
 import { isNarrow, lang, screen, sheet, typeByCode, typeCode } from '../state/store';
 import { capacity, isPlacing, place } from '../state/whatif';
-import { addPoint, change, chooseTool, endPath, giveUpPath, hasSteps, path, tool, TOOLS, type Tool } from '../state/whatif-ground';
+import { addPoint, change, chooseTool, dropPoint, endPath, giveUpPath, hasSteps, path, tool, TOOLS, type Tool } from '../state/whatif-ground';
 import { Icon } from '../ui/icon';
 import { IconButton, Segmented } from '../ui/parts';
 import { lengthOf, looseEnds } from '../whatif/ground';
@@ -66,6 +66,7 @@ export function PathBar(): JSX.Element {
         {t('whatif.drawing', { n: places.length, length: formatMetres(lengthOf(places), lang.value) })}
         {loose !== null && <small>{t(`whatif.loose.${loose}`)}</small>}
       </span>
+      <IconButton icon="rotate-left" label={t('whatif.dropPoint')} onClick={dropPoint} />
       <button type="button" class="button is-main" disabled={places.length < 2} onClick={endPath} data-testid="path-end"><Icon name="check" size={12} /> {t('whatif.endPath')}</button>
       <button type="button" class="button" onClick={giveUpPath}>{t('whatif.giveUp')}</button>
     </div>

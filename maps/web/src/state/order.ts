@@ -10,6 +10,7 @@ import { edits, isWhatIf } from './whatif';
 
 /** Kept for this tab, so that a reload goes on following. */
 const KEY = 'onemap.job';
+const AGAIN_MS = 2_000;
 
 export const job = signal<Job | null>(null);
 export const isOrdering = signal(false);
@@ -56,7 +57,22 @@ function take(found: Job): void {
 
 function follow(id: string): void {
   remember(id);
-  followJob(id, take, () => (isLost.value = true));
+  followJob(id, take, (isOver) => {
+    isLost.value = true;
+    if (isOver) setTimeout(() => void ask(id), AGAIN_MS);
+  });
+}
+
+/** Where the stream is refused: take what the job says, or why nothing more can be said of it. */
+async function ask(id: string): Promise<void> {
+  try {
+    const found = await fetchJob(id);
+    take(found);
+    if (isOpen(found)) follow(id);
+  } catch (error) {
+    remember(null);
+    batch(() => { job.value = null; isLost.value = false; orderFault.value = asApiError(error); });
+  }
 }
 
 export async function order(request: RunRequest): Promise<boolean> {
