@@ -152,6 +152,7 @@ class HomeSums:
         self.areas = areas
         self.dwellings = dwellings.astype(np.int32, copy=False)
         self.is_uncounted = is_uncounted
+        self._counted: tuple[Int32Array | None, IntArray] = None, np.empty(0, dtype=np.int64)
 
     def add_up(
         self,
@@ -242,10 +243,12 @@ class HomeSums:
             out,
             served,
         )
-        people, own_people = self._count(everybody), out[:, 10]
+        if everybody is not self._counted[0]:
+            # the same for every column of a run
+            self._counted = everybody, self._count(everybody)
         figures = [
             np.column_stack([*_split(total, out[:, kind], out[:, 4 + kind]), out[:, 8 + kind], *self._homes(out)])
-            for kind, total in enumerate((people, own_people))
+            for kind, total in enumerate((self._counted[1], out[:, 10]))
         ]
         return ColumnSums(figures[0], figures[1], served[:, 0], served[:, 1])
 

@@ -183,7 +183,7 @@ def find_radius_of_many(home: ObjectArray | Places, sites: Sequence[ObjectArray 
     order, block_ptr = order_near(homes.xy[points])
     near = _Near(points[order], np.ascontiguousarray(homes.xy[points[order]]), block_ptr)
     # the columns of one matrix, which nobody need copy to have them side by side
-    found = np.full((len(sites), homes.count), NO_RADIUS, dtype=np.int32)
+    found = np.empty((len(sites), homes.count), dtype=np.int32)
     work = np.empty(near.rows.shape[0])
     for site, out in zip(sites, found, strict=True):
         _fill_one(homes, near, Places.of(site), work, out)
@@ -191,9 +191,9 @@ def find_radius_of_many(home: ObjectArray | Places, sites: Sequence[ObjectArray 
 
 
 def _fill_one(homes: Places, near: _Near, site: Places, work: FloatArray, out: Int32Array) -> None:
+    out.fill(FARTHEST_MM if site.count else NO_RADIUS)
     if site.count == 0:
         return
-    out.fill(FARTHEST_MM)
     site_xy = np.ascontiguousarray(site.xy[site.is_point])
     if near.rows.shape[0] and site_xy.shape[0]:
         _fill_between_points(near, site_xy, work, out)

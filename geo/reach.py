@@ -192,8 +192,8 @@ def search_homes(walk: Walk, homes: Homes | Starts, seeds: Seeds, bound_ms: int,
 
 def _make_reaches(types: int, homes: int) -> list[Reach]:
     """Return answers that find nothing yet: columns of two matrices, which nobody need copy to have side by side."""
-    reach_ms = np.full((types, homes), -1, dtype=np.int32)
-    return [Reach(*one) for one in zip(reach_ms, np.full_like(reach_ms, -1), strict=True)]
+    reach_ms, facility = (np.full((types, homes), -1, dtype=np.int32) for _ in range(2))
+    return [Reach(*one) for one in zip(reach_ms, facility, strict=True)]
 
 
 def check_bound(bound_s: float) -> int:
@@ -225,13 +225,15 @@ def _group_types(walk: Walk, seeds: Sequence[Seeds], bounds_ms: Sequence[int], t
             lane = make_lane(one, bound_ms) if is_far_reaching(walk, one, bound_ms) else None
             if lane is not None:
                 lanes[number] = lane
-    if len(lanes) < FEWEST:
-        lanes = {}
-    count = max(-(-len(lanes) // LANES), min(threads, len(lanes) // FEWEST))
+    size = min(LANES, max(-(-len(lanes) // threads), FEWEST))
+    numbers = list(lanes)
     together: list[Group] = [
-        {int(number): lanes[int(number)] for number in some} for some in np.array_split(list(lanes), max(count, 1))
+        {number: lanes[number] for number in numbers[low : low + size]}
+        for low in range(0, len(numbers), size)
+        if low + FEWEST <= len(numbers)
     ]
-    alone: list[Group] = [{number: None} for number in range(len(seeds)) if number not in lanes]
+    done = {number for group in together for number in group}
+    alone: list[Group] = [{number: None} for number in range(len(seeds)) if number not in done]
     return together + alone
 
 
@@ -256,6 +258,14 @@ def _search_groups(
     on_done: Callable[[int], None] | None,
 ) -> list[Found]:
     """Return what is found for each type; groups are searched at the same time, each thread at a desk of its own."""
+    found: dict[int, Found] = {}
+    if threads == 1 or len(groups) == 1:
+        desk = Desk.make(walk)
+        for group in groups:
+            found.update(search_group(group, desk))
+            if on_done is not None:
+                on_done(len(found))
+        return [found[number] for number in range(len(found))]
     desks: SimpleQueue[Desk] = SimpleQueue()
     for _ in range(threads):
         desks.put(Desk.make(walk))
@@ -267,9 +277,8 @@ def _search_groups(
         finally:
             desks.put(desk)
 
-    found: dict[int, Found] = {}
     with ThreadPoolExecutor(threads) as pool:
-        for some in pool.map(take_desk, groups) if threads > 1 else map(take_desk, groups):
+        for some in pool.map(take_desk, groups):
             found.update(some)
             if on_done is not None:
                 on_done(len(found))

@@ -115,9 +115,11 @@ def project_xy(xy: npt.NDArray[np.float64], metric_crs: str) -> npt.NDArray[np.f
     metric_crs
         Target CRS, for example ``EPSG:4547``.
     """
-    moved = np.full_like(xy, np.nan)
-    here = np.isfinite(xy).all(axis=1)
-    moved[here] = np.column_stack(_transformer(metric_crs).transform(xy[here, 0], xy[here, 1]))
+    moved = np.full(xy.shape, np.nan)
+    # one sum tells whether any is no number
+    here = slice(None) if np.isfinite(xy.sum()) else np.isfinite(xy).all(axis=1)
+    x, y = xy[here, 0].copy(), xy[here, 1].copy()
+    moved[here, 0], moved[here, 1] = _transformer(metric_crs).transform(x, y, inplace=True)
     return moved
 
 
