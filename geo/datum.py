@@ -102,7 +102,8 @@ class Datum:
         if self.kind != "cgcs2000":
             return self.is_geographic
         east = np.abs(shapely.get_coordinates(geometries)[:, 0])
-        return not (len(east) and _is_zoned(float(np.nanmedian(east))))
+        east = east[np.isfinite(east)]
+        return not (len(east) and _is_zoned(float(np.median(east))))
 
 
 @lru_cache(maxsize=32)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from layers import metric
 from layers.population import spread_population
-from layers.store import lock_layers, raise_version, refresh_residents
-from layers.tables import building, population, street
+from layers.store import lock_layers, raise_residents, raise_version
+from layers.tables import building, street
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -39,8 +39,7 @@ def change_metric_crs(engine: Engine, crs: str) -> bool:
         measure_again(conn, code)
         raise_version(conn, street, "streets", box=None, load_id=None, kind="measure")
         if spread_population(conn).has_changed:
-            raise_version(conn, population, "population", box=None, load_id=None, kind="residents")
-            refresh_residents(conn)
+            raise_residents(conn)
     return True
 
 

@@ -8,7 +8,7 @@ its own record and no new version.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from sqlalchemy import and_, exists, func, insert, literal, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Mode = Literal["update", "replace"]
 Change = Literal["load", "measure", "residents", "barrier", "join"]
 
+EVERYWHERE: Final = "everywhere"
 # first key of the advisory locks of loads: the letters "oml" in hexadecimal
 LOCK_CLASS = 0x6F6D6C
 # layers that decide how many people live in a building; whoever changes one rewrites the resident groups
@@ -363,11 +364,32 @@ def fetch_version(conn: Connection, layer: str) -> int:
 
 
 def raise_version(
-    conn: Connection, table: Table, layer: str, *, box: Box | None, load_id: int | None, kind: Change = "load"
+    conn: Connection,
+    table: Table,
+    layer: str,
+    *,
+    box: Box | Literal["everywhere"] | None,
+    load_id: int | None,
+    kind: Change = "load",
 ) -> int:
-    """Raise a layer's version by one, with its rows and extent, and log the changed box; return the version."""
+    """Raise a layer's version by one, with its rows and extent, and log the changed box; return the version.
+
+    Parameters
+    ----------
+    conn
+        In the publishing transaction.
+    table, layer
+        What changed.
+    box
+        Where; None where that is not known, or all of the layer's extent.
+    load_id
+        The load that changed it, if any.
+    kind
+        What changed it.
+    """
     rows, *edges = conn.execute(_build_state(table, layer)).one()
     extent = None if edges[0] is None else Box(*edges)
+    changed = extent if box == EVERYWHERE else box
     row = upsert(layer_version).values(
         layer=layer, version=1, rows=rows, extent=_polygon(extent), changed_at=func.now(), load_id=load_id
     )
@@ -382,8 +404,13 @@ def raise_version(
         },
     ).returning(layer_version.c.version)
     version = int(conn.execute(raised).scalar_one())
-    conn.execute(insert(change_log).values(layer=layer, kind=kind, version=version, box=_polygon(box)))
+    conn.execute(insert(change_log).values(layer=layer, kind=kind, version=version, box=_polygon(changed)))
     return version
+
+
+def raise_residents(conn: Connection) -> int:
+    """Raise the population layer's version because residents changed, wherever they are now; return the version."""
+    return raise_version(conn, population, "population", box=EVERYWHERE, load_id=None, kind="residents")
 
 
 def refresh_residents(conn: Connection) -> None:

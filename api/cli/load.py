@@ -83,7 +83,6 @@ def load(settings: Settings, *, layer: str, names: Sequence[str], as_json: bool,
       commonest; FILE.records counts the records.
     """
     options = _read_options(asked)
-    role: Any = "owner" if layer in (OSM, REFERENCE) else "writer"
     if layer == REFERENCE and len(names) != 2:
         raise RequestError(
             "Loading a reference layer: expected its name and one file.",
@@ -94,7 +93,8 @@ def load(settings: Settings, *, layer: str, names: Sequence[str], as_json: bool,
         raise RequestError("--bbox is for OpenStreetMap extracts.", hint="onemap load osm FILE --bbox ...")
     box = None if bbox is None else _read_box(bbox)
     reports: list[LoadReport] = []
-    with open_engine(settings, role=role) as engine:
+    # the owner: reference layers get tables of their own, and an empty layer its index after its rows
+    with open_engine(settings, role="owner") as engine:
         for file in names[1:] if layer == REFERENCE else names:
             work = Work(engine, settings, layer, names[0], options, box)
             with show_rows(f"Loading {escape_control(Path(file).name)}") as progress:

@@ -26,7 +26,7 @@ from layers.read.columns import require_columns
 from layers.read.source import Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from geo.datum import Datum
     from geo.frames import Geometries
@@ -127,7 +127,7 @@ def clean_batch(
         geometry = outline_grid_cells(batch, geometry, findings)
     values = _read_values(batch, wanted, columns, geometry, findings)
     _read_points(values, wanted, datum, findings)
-    identity = _identify(batch, wanted, columns, geometry, id_from_geometry=id_from_geometry)
+    identity = _identify(wanted, values, columns, geometry, id_from_geometry=id_from_geometry)
     if layer == "population":
         _check_population(values, geometry, identity, findings)
     else:
@@ -193,18 +193,25 @@ def make_id(wkb: bytes) -> str:
 
 
 def _identify(
-    batch: Batch, wanted: Layer, columns: Mapping[str, str], geometry: Geometries, *, id_from_geometry: bool
+    wanted: Layer,
+    values: dict[str, Values],
+    columns: Mapping[str, str],
+    geometry: Geometries,
+    *,
+    id_from_geometry: bool,
 ) -> Values:
-    theirs = columns.get(wanted.identity)
-    if theirs is not None and not id_from_geometry:
-        return cells.read_identities(batch.frame[theirs].tolist())
+    if columns.get(wanted.identity) is not None and not id_from_geometry:
+        # of its own: population names its rows by their place
+        return list(values[wanted.identity])
     if id_from_geometry or wanted.name == "population":
         wkb = shapely.to_wkb(geometry, output_dimension=2)
         return [None if one is None else make_id(one) for one in wkb]
-    return [None] * len(batch)
+    return [None] * len(geometry)
 
 
 def _require_identity(identity: Values, findings: Findings) -> None:
+    if None not in identity:
+        return
     for row, value in enumerate(identity):
         if value is None:
             findings.refuse(row, "id-missing", "the identity is empty")
@@ -258,12 +265,12 @@ def _assemble(
     batch: Batch, values: dict[str, Values], geometry: Geometries, identity: Values, findings: Findings
 ) -> Clean:
     count = len(batch)
-    kept = [row for row in range(count) if row not in findings.faults]
+    kept = [row for row in range(count) if row not in findings.faults] if findings.faults else range(count)
     wkb = shapely.to_wkb(geometry, output_dimension=2)
     names = ["source_id", *(name for name in values if name not in {"source_id", "properties"})]
     data: dict[str, Any] = {"source_id": identity, **{name: values[name] for name in names[1:]}, "geom": wkb.tolist()}
     frame = pd.DataFrame({name: _pick(column, kept) for name, column in data.items()}, dtype=object)
-    frame["line"] = batch.line[kept]
+    frame["line"] = batch.line if len(kept) == count else batch.line[kept]
     frame["properties"] = _pick(values["properties"], kept)
     rejected = list(batch.rejected)
     for row in sorted(findings.faults):
@@ -274,10 +281,14 @@ def _assemble(
         for row, kind, detail in sorted(findings.repairs)
         if row not in findings.faults
     ]
-    return Clean(frame, rejected, repairs, rows_read=count + len(batch.rejected), shapes=geometry[kept])
+    return Clean(frame, rejected, repairs, rows_read=count + len(batch.rejected), shapes=_pick_shapes(geometry, kept))
 
 
-def _pick(values: Values, rows: list[int]) -> np.ndarray[Any, np.dtype[np.object_]]:
+def _pick_shapes(geometry: Geometries, rows: Sequence[int]) -> Geometries:
+    return geometry if len(rows) == len(geometry) else geometry[list(rows)]
+
+
+def _pick(values: Values, rows: Sequence[int]) -> np.ndarray[Any, np.dtype[np.object_]]:
     out = np.empty(len(values), dtype=object)
     out[:] = values
     return out if len(rows) == len(values) else out[rows]

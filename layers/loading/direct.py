@@ -114,7 +114,13 @@ class DirectStage(Stage):
         derived = ["footprint_m2"] if self.target.table is building else []
         return ["source", "source_id", "load_id", "content_hash", "geom", "properties", *inputs, *derived]
 
-    def encode(self, clean: Clean) -> Encoded:
+    def count(self, clean: Clean) -> int:
+        """Count a batch's rows; return how many were read before it."""
+        before = super(DirectStage, self).count(clean)
+        self.kept += len(clean.frame)
+        return before
+
+    def encode(self, clean: Clean, before: int) -> Encoded:  # noqa: ARG002 - rows stand in the order they are copied in
         """Return a batch as the layer's table takes it."""
         count = len(clean.frame)
         content = self.encode_content(clean.frame)
@@ -128,8 +134,6 @@ class DirectStage(Stage):
         if self.target.table is building:
             area_m2 = measure_footprints(_list_shapes(clean), self.metric_crs)
             pieces += encode_numbers(np.nan_to_num(area_m2), np.isnan(area_m2), ">f8")
-        self.rows_read += count + len(clean.rejected)
-        self.kept += count
         return Encoded(finish_rows(len(self.names), pieces), clean.rejected, clean.repairs)
 
     def write(self, batch: Encoded) -> None:

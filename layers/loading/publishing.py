@@ -18,10 +18,11 @@ from layers.store import (
     fetch_version,
     lock_layers,
     publish,
+    raise_residents,
     raise_version,
     refresh_residents,
 )
-from layers.tables import compound, gate, population
+from layers.tables import compound, gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -142,8 +143,8 @@ def _settle_residents(conn: Connection, staged: Sequence[Staged], outcomes: list
     loaded = {outcome.layer: outcome for outcome in outcomes}
     is_raised = "population" in loaded and loaded["population"].has_changed
     if report.has_changed and not is_raised:
-        raise_version(conn, population, "population", box=None, load_id=None, kind="residents")
-    if report.has_changed or is_raised:
+        raise_residents(conn)
+    if is_raised:
         refresh_residents(conn)
     for one in staged:
         if one.publication.stage.target.layer in RESIDENT_LAYERS:

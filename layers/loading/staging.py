@@ -171,12 +171,26 @@ class Stage:
 
     def add(self, clean: Clean) -> None:
         """Copy one cleaned batch; all of it or, after a fault, nothing."""
-        self.write(self.encode(clean))
+        self.write(self.encode(clean, self.count(clean)))
 
-    def encode(self, clean: Clean) -> Encoded:
-        """Return a batch as it is copied, and count its rows; the connection is not used."""
+    def count(self, clean: Clean) -> int:
+        """Count a batch's rows; return how many were read before it."""
+        before = self.rows_read
+        self.rows_read += len(clean.frame) + len(clean.rejected)
+        return before
+
+    def encode(self, clean: Clean, before: int) -> Encoded:
+        """Return a batch as it is copied; neither the connection nor a count is touched.
+
+        Parameters
+        ----------
+        clean
+            The batch.
+        before
+            Rows read before it.
+        """
         frame = clean.frame
-        positions = np.arange(self.rows_read, self.rows_read + len(frame))
+        positions = np.arange(before, before + len(frame))
         content = self.encode_content(frame)
         # content holds geometry, properties and inputs: it is told apart by them alone
         pieces = [
@@ -186,7 +200,6 @@ class Stage:
             *encode_hashes(hash_rows(content)),
             content,
         ]
-        self.rows_read += len(frame) + len(clean.rejected)
         return Encoded(finish_rows(len(self.rows.columns), pieces), clean.rejected, clean.repairs)
 
     def encode_content(self, frame: pd.DataFrame) -> pa.LargeBinaryArray:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import psycopg
 from sqlalchemy import func, select
 
 from geo.errors import DataError
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from layers.loading.clean import Clean
     from layers.loading.options import LoadOptions, Progress
     from layers.loading.reader import Reader
-    from layers.loading.staging import Stage
+    from layers.loading.staging import Encoded, Stage
     from layers.read import Batch, Source
     from layers.store import Outcome
 
@@ -96,25 +98,44 @@ def stage_batches(
     DataError
         The file holds no rows.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="onemap-copy") as pool:
+    # two threads, so that encoding one batch waits for neither the copy before nor the cleaning after it
+    with ThreadPoolExecutor(1, "onemap-encode") as encoder, ThreadPoolExecutor(1, "onemap-copy") as writer:
         pending: Future[None] | None = None
-        for batch in (piece for whole in source.batches() for piece in cut(whole)):
-            cleaned = clean(batch)
-            check_complete(batch, cleaned)
-            if not stage.is_prepared:
+        with _cancelled_at_fault(stage):
+            for batch in (piece for whole in source.batches() for piece in cut(whole)):
+                cleaned = clean(batch)
+                check_complete(batch, cleaned)
+                if not stage.is_prepared:
+                    _wait(pending)
+                    stage.prepare(cleaned)
+                encoded = encoder.submit(stage.encode, cleaned, stage.count(cleaned))
+                # one batch is cleaned, one encoded and one copied: no more are in memory
                 _wait(pending)
-                stage.prepare(cleaned)
-            encoded = stage.encode(cleaned)
+                pending = writer.submit(_write, stage, encoded)
+                if progress is not None:
+                    progress(stage.rows_read, source.info.rows, "reading")
             _wait(pending)
-            pending = pool.submit(stage.write, encoded)
-            if progress is not None:
-                progress(stage.rows_read, source.info.rows, "reading")
-        _wait(pending)
     if not stage.rows_read:
         raise DataError(
             f"Loading {stage.target.layer} from {source.info.path.name}: the file holds no rows.",
             hint="Nothing was changed.",
         )
+
+
+@contextmanager
+def _cancelled_at_fault(stage: Stage) -> Iterator[None]:
+    """Have the database leave off copying when the body ends in a fault or an interrupt: else that is waited for."""
+    try:
+        yield
+    except BaseException:
+        driver: Any = stage.conn.connection.dbapi_connection
+        with suppress(psycopg.Error):
+            driver.cancel()
+        raise
+
+
+def _write(stage: Stage, encoded: Future[Encoded]) -> None:
+    stage.write(encoded.result())
 
 
 def _wait(pending: Future[None] | None) -> None:
@@ -131,6 +152,8 @@ def check_complete(batch: Batch, cleaned: Clean) -> None:
     DataError
         A row was lost; this is a fault of the product, and nothing is stored.
     """
+    if not cleaned.rejected and np.array_equal(cleaned.frame["line"].to_numpy(dtype=np.int64), batch.line):
+        return
     seen = {*cleaned.frame["line"].tolist(), *(row.line for row in cleaned.rejected)}
     lost = [line for line in batch.line.tolist() if line not in seen]
     if lost:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from geo.datum import parse_datum, wgs84_to_bd09, wgs84_to_gcj02
@@ -230,6 +230,7 @@ values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text
     st.sampled_from(["wgs84", "gcj02", "bd09", "cgcs2000", "EPSG:4547", "EPSG:2790"]),
     st.lists(st.tuples(values, values, shapes), min_size=1, max_size=5),
 )
+@example("areas", "cgcs2000", [(None, None, shapely.Point(np.nan, 0.0))])
 def test_no_row_is_ever_lost(layer: str, datum: str, content: list[tuple[object, object, Any]]) -> None:
     optional = {"areas": "level", "population": "households", "incidents": "closed_at", "streets": "steps"}
     rows: list[dict[str, object]] = [
