@@ -18,7 +18,7 @@ from geo.arrays import group_rows, join_runs
 from geo.footprint_links import APART, DOUBTFUL, MEETS, find_nearest_ways
 from geo.footprints import can_lay_out
 from geo.network import CONNECTOR, Network
-from geo.places import Places, order_near
+from geo.places import Places, order_near, stands_near
 from geo.segments import SegmentGrid, find_feet, find_nearest_lines, find_places, may_cross
 from geo.units import BoolArray, FloatArray, Int32Array, IntArray, ObjectArray, to_mm
 from geo.walls import OUTSIDE
@@ -283,16 +283,14 @@ def _by_zone(zone: Int32Array, ways: Ways) -> Iterator[tuple[IntArray, Int32Arra
 def _link_xy(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntArray:
     """Fill `best` of the points, and return those whose way to the nearest edge is barred."""
     network, grid = ways.network, ways.grid
-    rows = np.flatnonzero(np.isfinite(places.xy).all(axis=1))
-    if rows.size == 0 or network.edge_count == 0:
+    rows, xy = _line_up(places.xy)
+    if xy.shape[0] == 0 or network.edge_count == 0:
         return np.empty(0, dtype=np.int64)
-    rows = rows[order_near(places.xy[rows])[0]]
-    xy = places.xy[rows]
-    edge = np.empty(rows.shape[0], dtype=np.int32)
-    off_m, place_m, foot = np.empty(rows.shape[0]), np.zeros(rows.shape[0]), np.zeros_like(xy)
+    edge = np.empty(xy.shape[0], dtype=np.int32)
+    off_m, place_m, foot = np.empty(xy.shape[0]), np.zeros(xy.shape[0]), np.zeros_like(xy)
     find_nearest_lines(
         xy,
-        np.ascontiguousarray(zone[rows], dtype=np.int32),
+        np.ascontiguousarray(zone if rows is None else zone[rows], dtype=np.int32),
         network.edge_zone,
         grid.corner,
         grid.cell_m,
@@ -306,12 +304,30 @@ def _link_xy(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntAr
         off_m,
     )
     find_feet(xy, edge, network.geom_xy, network.geom_ptr, foot, place_m)
-    best.edge[rows] = edge
+    mine = slice(None) if rows is None else rows
+    best.edge[mine], best.place_m[mine], best.off_m[mine] = edge, place_m, off_m
+    if ways.barriers.line.shape[0] == 0:
+        return np.empty(0, dtype=np.int64)
     linked = np.flatnonzero(edge >= 0)
-    best.place_m[rows[linked]] = place_m[linked]
-    best.off_m[rows[linked]] = off_m[linked]
     barred = linked[ways.barriers.find_crossing_between(xy[linked], foot[linked])]
-    return rows[barred[~_is_connector(network, edge[barred].astype(np.int64))]]
+    barred = barred[~_is_connector(network, edge[barred].astype(np.int64))]
+    return barred if rows is None else rows[barred]
+
+
+def _line_up(xy: FloatArray) -> tuple[IntArray | None, FloatArray]:
+    """Return the rows of the points in an order in which neighbours stand together, and the points in it.
+
+    Rows are None where all are there and stand so already, as they do when they come from a sorted store.
+    """
+    finite = np.isfinite(xy[:, 0]) & np.isfinite(xy[:, 1])
+    if finite.all():
+        if stands_near(xy):
+            return None, np.ascontiguousarray(xy)
+        rows = order_near(xy)[0]
+    else:
+        rows = np.flatnonzero(finite)
+        rows = rows[order_near(xy[rows])[0]]
+    return rows, xy[rows]
 
 
 def _link_shapes(places: Places, zone: Int32Array, ways: Ways, best: _Best) -> IntArray:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _POINT = 0
 _PLACES_PER_BLOCK = 64
 _MOST_BLOCKS = 1 << 16
+_LOOKED_AT = 4096
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,23 @@ def _get_xy(point: ObjectArray, get: Callable[[ObjectArray], FloatArray]) -> Flo
     here = ~(shapely.is_missing(point) | shapely.is_empty(point))
     found[here] = get(point[here])
     return found
+
+
+def stands_near(xy: FloatArray) -> bool:
+    """Return whether neighbours stand together already, as near as :func:`order_near` would bring them.
+
+    Parameters
+    ----------
+    xy
+        Metres, all finite, shape (n, 2).
+    """
+    count = xy.shape[0]
+    if count < _PLACES_PER_BLOCK:
+        return True
+    some = np.arange(0, count - 1, max(count // _LOOKED_AT, 1))
+    step = np.abs(xy[some + 1] - xy[some]).max(axis=1)
+    span = (float(np.ptp(xy[:, 0])), float(np.ptp(xy[:, 1])))
+    return bool(np.median(step) <= max(span) / np.sqrt(count / _PLACES_PER_BLOCK))
 
 
 def order_near(xy: FloatArray) -> tuple[IntArray, IntArray]:

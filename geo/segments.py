@@ -155,6 +155,20 @@ def find_distance(x: float, y: float, ax: float, ay: float, bx: float, by: float
 
 
 @njit(cache=True, nogil=True)
+def _is_beyond(x: float, y: float, ax: float, ay: float, bx: float, by: float, limit: float) -> bool:
+    """Return whether a point lies farther from a segment than the root of a limit that leaves room for rounding."""
+    dx, dy, px, py = bx - ax, by - ay, x - ax, y - ay
+    squared = dx * dx + dy * dy
+    along = px * dx + py * dy
+    if along <= 0.0:
+        return bool(px * px + py * py > limit)
+    if along >= squared:
+        return bool((x - bx) * (x - bx) + (y - by) * (y - by) > limit)
+    across = px * dy - py * dx
+    return bool(across * across > limit * squared)
+
+
+@njit(cache=True, nogil=True)
 def find_nearest_line(
     x: float,
     y: float,
@@ -178,7 +192,7 @@ def find_nearest_line(
     column = int(np.floor(at_x / cell_m))
     row = int(np.floor(at_y / cell_m))
     ring = max(0, -column, column - columns + 1, -row, row - rows + 1)
-    best = np.inf
+    best = limit = np.inf
     found = -1
     while True:
         for r in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
@@ -186,17 +200,20 @@ def find_nearest_line(
             step = 1 if r in (row - ring, row + ring) else max(2 * ring, 1)
             for c in range(column - ring, column + ring + 1, step):
                 gap_x = max(0.0, c * cell_m - at_x, at_x - (c + 1) * cell_m)
-                # a hair is left for rounding, here and below
-                if c < 0 or c >= columns or gap_x * gap_x + gap_y * gap_y > (best + _HAIR_M) * (best + _HAIR_M):
+                if c < 0 or c >= columns or gap_x * gap_x + gap_y * gap_y > limit:
                     continue
                 for e in range(cell_ptr[r * columns + c], cell_ptr[r * columns + c + 1]):
+                    ax, ay, bx, by = ends[e, 0], ends[e, 1], ends[e, 2], ends[e, 3]
                     who = owner[e]
-                    if line_zone[who] != zone:
+                    # most are passed over before anything is divided
+                    if line_zone[who] != zone or _is_beyond(x, y, ax, ay, bx, by, limit):
                         continue
-                    far = find_distance(x, y, ends[e, 0], ends[e, 1], ends[e, 2], ends[e, 3])
+                    far = find_distance(x, y, ax, ay, bx, by)
                     if far < best or (far == best and who < found):
                         best = far
                         found = who
+                        # a hair is left for rounding, here and below
+                        limit = (best + _HAIR_M) * (best + _HAIR_M)
         # whatever stands only in farther rings is at least this far away
         beyond = min(
             at_x - (column - ring) * cell_m,
@@ -227,7 +244,7 @@ def find_nearest_lines(
     line: Int32Array,
     distance_m: FloatArray,
 ) -> None:
-    """Fill the nearest line of each point's zone within `max_m`; the lowest where several are equally near, else -1."""
+    """Fill the nearest line of each point's zone within `max_m` and how far it is; -1 and 0 where there is none."""
     for p in range(point.shape[0]):
         best, found = find_nearest_line(
             point[p, 0],
@@ -244,7 +261,7 @@ def find_nearest_lines(
             max_m,
         )
         line[p] = found if best <= max_m else -1
-        distance_m[p] = best
+        distance_m[p] = best if best <= max_m else 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -10,7 +10,7 @@ import shapely
 import shapely.affinity
 
 from geo.link import Barriers, link_points
-from geo.places import Places
+from geo.places import Places, stands_near
 from geo.segments import SegmentGrid
 from tests.geo.link_oracle import link_pairwise
 from tests.gridcity import ORIGIN, GridCity, line, objects
@@ -154,3 +154,26 @@ def test_a_raster_of_long_lines_and_short_ones_stays_small() -> None:
     grid = SegmentGrid.build(xy, np.array([0, 2, 4]), np.arange(2))
     assert grid.columns * grid.rows <= 1 << 25
     assert set(grid.owner.tolist()) == {0, 1}
+
+
+def test_the_order_points_stand_in_never_matters() -> None:
+    rng = np.random.default_rng(5)
+    city = scatter(rng, 1)
+    ways = city.ways(city.network())
+    xy = rng.uniform(-100, 400, (5000, 2)) + ORIGIN
+    # along a curve neighbours stand together, shuffled they do not, and one without a place changes neither
+    together = xy[np.lexsort((xy[:, 0], np.floor(xy[:, 1] / 20)))]
+    shuffled = rng.permutation(together.shape[0])
+    assert stands_near(together)
+    assert not stands_near(together[shuffled])
+    zone = np.full(together.shape[0], -1, dtype=np.int32)
+    links, other = (
+        link_points(Places.of(objects(list(shapely.points(p)))), zone, ways=ways)
+        for p in (together, together[shuffled])
+    )
+    missing = objects([*shapely.points(together), shapely.Point(np.nan, np.nan)])
+    third = link_points(Places.of(missing), np.append(zone, np.int32(-1)), ways=ways)
+    for name in ("edge", "place_mm", "off_mm"):
+        assert np.array_equal(getattr(links, name)[shuffled], getattr(other, name))
+        assert np.array_equal(getattr(links, name), getattr(third, name)[:-1])
+    assert third.edge[-1] == -1
