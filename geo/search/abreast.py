@@ -16,8 +16,8 @@ from numba import njit
 
 from geo.search.bits import lower_all, lowest_bit
 from geo.search.labels import NONE, search_in_order, wipe
-from geo.search.lanes import LaneArray
-from geo.search.sweeps import PATIENCE, ROUNDS, Words
+from geo.search.lanes import ROUNDS, LaneArray
+from geo.search.sweeps import PATIENCE, Words
 from geo.units import Int32Array, IntArray, UInt32Array
 
 _ONE = np.uint64(1)
@@ -40,6 +40,53 @@ def set_bit(words: Words, tops: Words, number: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _sweep(
+    forwards: bool,
+    first: Int32Array,
+    last: Int32Array,
+    arc_node: Int32Array,
+    arc_ms: UInt32Array,
+    label: LaneArray,
+    waiting: Words,
+    waiting_top: Words,
+    seen: Words,
+    seen_top: Words,
+) -> int:
+    """Hand on the costs of the waiting nodes, word by word until each is at rest; return how many were taken up.
+
+    All nodes that were taken up are in `seen` then.
+    """
+    taken = 0
+    tops = waiting_top.shape[0]
+    for step in range(tops):
+        top = step if forwards else tops - 1 - step
+        words = waiting_top[top]
+        waiting_top[top] = 0
+        seen_top[top] |= words
+        while words != 0:
+            word = (top << 6) + lowest_bit(words)
+            words &= words - _ONE
+            for _ in range(ROUNDS):
+                bits = waiting[word]
+                if bits == 0:
+                    break
+                waiting[word] = 0
+                seen[word] |= bits
+                while bits != 0:
+                    node = (word << 6) + lowest_bit(bits)
+                    bits &= bits - _ONE
+                    taken += 1
+                    for arc in range(first[node], last[node]):
+                        # no branches: whether a cost gets better cannot be predicted
+                        neighbour = np.uint32(arc_node[arc])
+                        lower = lower_all(label, node, np.int64(neighbour), arc_ms[arc])
+                        waiting[neighbour >> np.uint32(6)] |= lower << np.uint64(neighbour & np.uint32(63))
+                        place = np.uint64((neighbour >> np.uint32(6)) & np.uint32(63))
+                        waiting_top[neighbour >> np.uint32(12)] |= lower << place
+    return taken
+
+
+@njit(cache=True, nogil=True)
+def _sweep_all(
     first: Int32Array,
     last: Int32Array,
     arc_node: Int32Array,
@@ -50,44 +97,14 @@ def _sweep(
     seen: Words,
     seen_top: Words,
 ) -> bool:
-    """Hand on the costs of the waiting nodes until nothing gets better; False if nodes were taken up again and again.
-
-    All nodes that were taken up are in `seen` then.
-    """
-    tops = waiting_top.shape[0]
+    """Sweep until nothing gets better; False if nodes were taken up again and again."""
     patience = PATIENCE * (label.shape[0] + 1024)
     forwards = True
     taken = 1
     while taken > 0:
-        taken = 0
-        for step in range(tops):
-            top = step if forwards else tops - 1 - step
-            for _ in range(ROUNDS):
-                words = waiting_top[top]
-                if words == 0:
-                    break
-                waiting_top[top] = 0
-                seen_top[top] |= words
-                while words != 0:
-                    word = (top << 6) + lowest_bit(words)
-                    words &= words - _ONE
-                    bits = waiting[word]
-                    waiting[word] = 0
-                    seen[word] |= bits
-                    while bits != 0:
-                        node = (word << 6) + lowest_bit(bits)
-                        bits &= bits - _ONE
-                        taken += 1
-                        for arc in range(first[node], last[node]):
-                            # no branches: whether a cost gets better cannot be predicted
-                            neighbour = np.uint32(arc_node[arc])
-                            lower = lower_all(label, node, np.int64(neighbour), arc_ms[arc])
-                            waiting[neighbour >> np.uint32(6)] |= lower << np.uint64(neighbour & np.uint32(63))
-                            waiting_top[neighbour >> np.uint32(12)] |= lower << np.uint64(
-                                (neighbour >> np.uint32(6)) & np.uint32(63)
-                            )
+        taken = _sweep(forwards, first, last, arc_node, arc_ms, label, waiting, waiting_top, seen, seen_top)
         forwards = not forwards
-        patience -= taken + tops
+        patience -= taken + waiting_top.shape[0]
         if patience < 0:
             waiting[:] = 0
             waiting_top[:] = 0
@@ -223,7 +240,7 @@ def search_abreast(
             if seed_ms[s] < np.int64(lanes[node, f - low]):
                 lanes[node, f - low] = seed_ms[s]
                 set_bit(waiting, waiting_top, node)
-    if not _sweep(first, last, arc_node, arc_ms, lanes, waiting, waiting_top, seen, seen_top):
+    if not _sweep_all(first, last, arc_node, arc_ms, lanes, waiting, waiting_top, seen, seen_top):
         _search_each(
             low,
             high,

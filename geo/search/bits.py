@@ -115,6 +115,15 @@ def _fill_sixteen(_context: Any, cost: Any, _row: Any, _value: Any) -> Any:
     return types.void(cost, types.int64, types.uint32), generate
 
 
+def _copy_sixteen(_context: Any, label: Any, _row: Any, other: Any, _at: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = (context, builder, signature, arguments)
+        _store(builder, _load(builder, _point(*place, 2, arguments[3])), _point(*place, 0, arguments[1]))
+        return context.get_dummy_value()
+
+    return types.void(label, types.int64, other, types.int64), generate
+
+
 def _pull_sixteen(_context: Any, cost: Any, _a: Any, _b: Any, _to_a: Any, _to_b: Any, best: Any, _row: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = (context, builder, signature, arguments)
@@ -152,6 +161,7 @@ def _count_sixteen(_context: Any, best: Any, _row: Any, _beyond: Any, counts: An
 _lower: Any = intrinsic(_lower_sixteen)
 _lower_all: Any = intrinsic(_lower_costs)
 _fill: Any = intrinsic(_fill_sixteen)
+_copy: Any = intrinsic(_copy_sixteen)
 _pull: Any = intrinsic(_pull_sixteen)
 _sink: Any = intrinsic(_sink_sixteen)
 _tally: Any = intrinsic(_count_sixteen)
@@ -205,6 +215,20 @@ def fill_lanes(cost: UInt32Array, row: Whole, value: np.uint32) -> None:
         Which row, and what it is set to.
     """
     _fill(cost, row, value)
+
+
+@njit(cache=True, nogil=True)
+def copy_lanes(label: UInt32Array, row: Whole, other: UInt32Array, at: Whole) -> None:
+    """Set a row to a row of another array.
+
+    Parameters
+    ----------
+    label, row
+        What is set, shape (n, 16), and which row of it.
+    other, at
+        What it is set to, shape (m, 16), and which row of it.
+    """
+    _copy(label, row, other, at)
 
 
 @njit(cache=True, nogil=True)
