@@ -150,9 +150,11 @@ def _compile(connection: Connection, streetscape: Streetscape, within: Within | 
     metric_crs = streetscape.network.metric_crs
     # most walks start where the building's point is: that is moved into the metric grid once
     start_xy = project_xy(start.xy, metric_crs)
-    is_same = (start.xy == inside).all(axis=1)
-    inside_m = start_xy.copy()
-    inside_m[~is_same] = project_xy(inside[~is_same], metric_crs)
+    has_other = ~has_none
+    has_other[places.shape_row] = True
+    other = np.flatnonzero(has_other)
+    inside_m = start_xy.copy() if other.size else start_xy
+    inside_m[other] = project_xy(inside[other], metric_crs)
     packed = pack_geometry(project(start.shape, metric_crs))
     return {
         "building_id": found.id,
@@ -200,6 +202,8 @@ def _fetch(connection: Connection, within: Within | None) -> Rows:
 
 def _start_at(places: Places, entrance: FloatArray, has_entrance: BoolArray) -> Places:
     """Return where walks start: the entrance where known, else the building's point or footprint."""
+    if not has_entrance.any():
+        return places
     xy = np.where(has_entrance[:, None], entrance, places.xy)
     open_shape = ~has_entrance[places.shape_row]
     return Places(xy, places.shape_row[open_shape], places.shape[open_shape])

@@ -228,14 +228,25 @@ def _classify(found: Rows) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]
     """Return flags and privacy of streets, worked out once for each combination of tags."""
     columns = [found.read_codes(name) for name in ("highway", "foot", "access", "wheelchair")]
     steps = found.read_numbers("steps")
-    kind = steps.copy()
+    kind, kinds = steps, 2
     for code, words in columns:
-        kind = kind * words.shape[0] + (code + 1)
-    _, first, which = np.unique(kind, return_index=True, return_inverse=True)
+        kind, kinds = kind * words.shape[0] + (code + 1), kinds * words.shape[0]
+    first, which = _find_kinds(kind, kinds)
     highway, foot, access, wheelchair = (words[code[first]] for code, words in columns)
     stairs = np.array([bool(value) for value in steps[first]], dtype=object)
     flags, is_private = classify_streets(highway, foot=foot, access=access, steps=stairs, wheelchair=wheelchair)
     return flags[which], is_private[which]
+
+
+def _find_kinds(kind: npt.NDArray[np.int64], kinds: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return a row of each kind that occurs, kinds ascending, and for every row the number of its kind among them."""
+    if kinds > kind.shape[0]:
+        _, first, which = np.unique(kind, return_index=True, return_inverse=True)
+        return first, which
+    # few kinds: found without sorting
+    row = np.full(kinds, -1, dtype=np.int64)
+    row[kind] = np.arange(kind.shape[0])
+    return row[row >= 0], (np.cumsum(row >= 0) - 1)[kind]
 
 
 def fetch_walls(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
 from layers.engine import IDLE_TIMEOUT_S
+from layers.network import _find_kinds
 from layers.study import load_study, load_tread
 from tests.gridcity import GridCity, point
 from tests.gridstore import save_grid, save_home, save_site
@@ -56,3 +58,12 @@ def test_people_take_two_bytes_until_one_building_holds_more(fresh_db: Db, most:
     found = buildings.people_columns()
     assert found["people"].tolist() == [4, most, -1]
     assert found["a80_up"].tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("kinds", [1, 7, 400, 5_000])
+def test_kinds_of_streets_are_told_apart_with_and_without_sorting(kinds: int) -> None:
+    """Every row is given a row of its own kind, and every kind is looked at once."""
+    kind = np.random.default_rng(kinds).integers(0, kinds, 600)
+    first, which = _find_kinds(kind, kinds)
+    assert kind[first].tolist() == np.unique(kind).tolist()
+    assert (kind[first][which] == kind).all()
