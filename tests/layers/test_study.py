@@ -11,8 +11,8 @@ from sqlalchemy import text
 from layers.engine import IDLE_TIMEOUT_S
 from layers.network import _find_kinds
 from layers.study import load_study, load_tread
-from tests.gridcity import GridCity, point
-from tests.gridstore import save_grid, save_home, save_site
+from tests.gridcity import GridCity, box, point
+from tests.gridstore import save_grid, save_home, save_site, wkt
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -67,3 +67,25 @@ def test_kinds_of_streets_are_told_apart_with_and_without_sorting(kinds: int) ->
     first, which = _find_kinds(kind, kinds)
     assert kind[first].tolist() == np.unique(kind).tolist()
     assert (kind[first][which] == kind).all()
+
+
+@pytest.mark.parametrize("with_entrance", [False, True])
+def test_walks_start_at_entrances_and_zones_are_those_of_the_building(fresh_db: Db, *, with_entrance: bool) -> None:
+    """Footprints stay shapes unless an entrance is known; the compound is the one the building stands in."""
+    city = GridCity().street((0, -50), (400, -50)).wall(-5, -5, 15, 25).gate(5, -5)
+    with fresh_db.writer.begin() as connection:
+        save_grid(connection, city)
+        entrance = {"entrance": wkt(point(20, 10))} if with_entrance else {}
+        save_home(connection, box(0, 0, 20, 20), people=1, **entrance)
+        save_home(connection, point(50, 0), people=2)
+        save_home(connection, box(100, 0, 120, 20), people=3)
+        save_site(connection, point(100, 0), "MED_CHS")
+    with fresh_db.reader.connect() as connection:
+        study = load_study(connection, fresh_db.settings)
+    buildings = study.buildings
+    assert buildings.zone.tolist() == [0, -1, -1]
+    assert buildings.shape_row.tolist() == ([2] if with_entrance else [0, 2])
+    assert np.isnan(buildings.start_xy).all(axis=1).tolist() == [not with_entrance, False, True]
+    if with_entrance:
+        far = buildings.start_xy[1] - buildings.start_xy[0]
+        np.testing.assert_allclose(far, (30, -10), atol=0.02)
