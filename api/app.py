@@ -130,7 +130,8 @@ def _make_lifespan(settings: Settings, executor: Callable[[], Executor], *, warm
         try:
             await _take_on_waiting(runner)
             if warm:
-                studies.start_warming(then=app.state.services.scenarios.warm)
+                scenarios = app.state.services.scenarios
+                studies.start_warming(then=scenarios.warm, later=scenarios.warm_streets)
             yield
         finally:
             watching.cancel()

@@ -41,23 +41,35 @@ class StudyKeeper:
         self._lock = threading.Lock()
         self._stamps: dict[str, str] | None = None
         self._study: Study | None = None
-        self._warming: threading.Thread | None = None
+        self._warmed: threading.Event | None = None
 
     @property
     def is_warm(self) -> bool:
         """Return whether nothing is being prepared that a first request would wait for."""
-        return self._warming is None or not self._warming.is_alive()
+        return self._warmed is None or self._warmed.is_set()
 
-    def start_warming(self, *, then: Callable[[], None] | None = None) -> None:
+    def start_warming(self, *, then: Callable[[], None] | None = None, later: Callable[[], None] | None = None) -> None:
         """Compile the kernels and load the layers in a thread, so that the first click need not wait for it.
 
         Parameters
         ----------
         then
             What else to prepare, after the layers.
+        later
+            What to prepare when all that is ready.
         """
-        self._warming = threading.Thread(target=self._warm, args=(then,), daemon=True)
-        self._warming.start()
+        warmed = self._warmed = threading.Event()
+
+        def work() -> None:
+            try:
+                self._warm(then)
+            finally:
+                warmed.set()
+            if later is not None:
+                with suppress(OneMapError):
+                    later()
+
+        threading.Thread(target=work, daemon=True).start()
 
     def _warm(self, then: Callable[[], None] | None) -> None:
         from geo.warm import warm_kernels

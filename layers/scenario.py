@@ -92,6 +92,21 @@ class Scenarios:
         for engine in base.engines.values():
             engine.run([FacilityAdded(site, (0,))])
 
+    def warm_streets(self) -> None:
+        """Try an edit of a street on the bases in memory: the first one reads all streets and looks at every compound.
+
+        Raises
+        ------
+        Conflict
+            Layers have changed since.
+        """
+        with self._lock:
+            bases = list(self._bases.values())
+        for base in bases:
+            streets = base.ground.street_ids
+            if streets:
+                compute_scenario(base, [{"op": "close_street", "street_id": min(streets)}])
+
     def draft(self, run: str, edits: Sequence[RawEdit]) -> ScenarioResult:
         """Return what edits would change, without storing anything.
 

@@ -232,8 +232,16 @@ def test_the_newest_run_is_read_before_anybody_asks(store: Store, monkeypatch: p
     fresh.warm()
     assert fresh._bases == {}
     monkeypatch.undo()
+    # nothing to try a street on
+    fresh.warm_streets()
     fresh.warm()
-    assert [key[0] for key in fresh._bases] == [store.run_id]
+    (base,) = fresh._bases.values()
+    assert base.run_id == store.run_id
+    fresh.warm_streets()
+    # the streets are in memory now: they need not be read when somebody asks
+    with store.db.writer.begin() as connection:
+        raise_version(connection, "streets")
+    assert all(engine.base.load_town() is not None for engine in base.engines.values())
     with store.db.writer.begin() as connection:
         raise_version(connection, "facilities")
     with pytest.raises(Conflict):
