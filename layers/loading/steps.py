@@ -102,7 +102,7 @@ def stage_batches(
     with ThreadPoolExecutor(1, "onemap-encode") as encoder, ThreadPoolExecutor(1, "onemap-copy") as writer:
         pending: Future[None] | None = None
         with _cancelled_at_fault(stage):
-            for batch in (piece for whole in source.batches() for piece in cut(whole)):
+            for batch in (piece for whole in read_batches(source) for piece in cut(whole)):
                 cleaned = clean(batch)
                 check_complete(batch, cleaned)
                 if not stage.is_prepared:
@@ -120,6 +120,19 @@ def stage_batches(
             f"Loading {stage.target.layer} from {source.info.path.name}: the file holds no rows.",
             hint="Nothing was changed.",
         )
+
+
+def read_batches(source: Source) -> Iterator[Batch]:
+    """Yield the batches of a source; where it may be, the next is read while one is worked on."""
+    batches = source.batches()
+    if not source.is_read_ahead:
+        yield from batches
+        return
+    with ThreadPoolExecutor(1, "onemap-read") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 @contextmanager

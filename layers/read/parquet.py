@@ -25,6 +25,8 @@ _WKB_NAMES = ("geometry", "geom", "wkb", "wkb_geometry", "the_geom", "shape")
 class ParquetSource(Source):
     """A Parquet file, row group by row group."""
 
+    is_read_ahead = True
+
     def __init__(self, path: Path, *, geometry_columns: tuple[str, ...] | None = None) -> None:
         self.path = path
         file = self._open()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -150,6 +150,8 @@ class Source(ABC):
     """An opened file: ``info`` and a stream of batches that can be started again from the top."""
 
     info: SourceInfo
+    is_read_ahead: ClassVar[bool] = False
+    """Whether batches may be read in a thread of their own, beside one that works on another."""
 
     @abstractmethod
     def batches(self, *, rows: int = ROWS_PER_BATCH) -> Iterator[Batch]:
