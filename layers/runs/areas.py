@@ -8,7 +8,6 @@ import numpy as np
 
 from geo.area_sums import AREA_FIGURES, add_children
 from geo.gaps import list_area_rows, take_area_rows
-from geo.units import MM_PER_M
 from layers.copy_binary import OID_INT2, OID_INT4, OID_INT8, CodedText, Number, TextColumn, copy_rows
 from layers.runs.result import EVERYBODY
 from layers.runs.sums import count_everybody
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from geo.area_sums import HomeSums
     from geo.gaps import AreaRows
     from geo.units import Int32Array, IntArray
     from layers.runs.result import RunResult
@@ -43,19 +41,6 @@ def list_rows(result: RunResult) -> AreaRows:
     deepest = result.study.buildings.deepest[result.rows]
     own = np.bincount(np.where(deepest < 0, len(tree.code), deepest), minlength=len(tree.code) + 1) > 0
     return list_area_rows(tree, own)
-
-
-def sum_areas(result: RunResult, number: int, weight: Int32Array, *, sums: HomeSums) -> IntArray:
-    """Return the figures of one column for every area, its own homes alone, shape (areas + 1, figures)."""
-    column = result.columns[number]
-    return sums.add_up(
-        weight,
-        reach_ms=result.reach_ms[:, number],
-        is_linked=result.is_linked[:, number],
-        limit_s=column.limit_s,
-        radius_mm=result.radius_mm[:, number],
-        radius_limit_mm=(column.radius_limit_m or 0) * MM_PER_M,
-    )
 
 
 def save_areas(

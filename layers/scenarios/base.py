@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geo.area_sums import HomeSums, add_children
+from geo.area_sums import add_children
 from geo.errors import Conflict
 from geo.gaps import take_area_rows
 from geo.units import MM_PER_M
@@ -19,12 +19,11 @@ from layers.driving import TURN_LAYER
 from layers.ground import GroundSource, load_ground
 from layers.network import fetch_stamps
 from layers.query.scenarios import find_changed_layers
-from layers.runs.areas import list_groups, list_rows, sum_areas
+from layers.runs.areas import list_rows
 from layers.runs.load import load_result
 from layers.runs.plan import prepare_run
 from layers.runs.replay import read_request
 from layers.runs.result import EVERYBODY
-from layers.runs.sums import start_sums
 from layers.scenarios.edits import Ground
 from layers.scenarios.town import TownSource, VehicleSource
 
@@ -98,21 +97,20 @@ class ScenarioBase:
         keys = zip(rows.source.tolist(), rows.is_unassigned.tolist(), strict=True)
         return {key: row for row, key in enumerate(keys)}
 
-    @cached_property
-    def _adder(self) -> HomeSums:
-        return start_sums(self.result)
-
     def find_sums(self, number: int, group: str) -> tuple[IntArray, IntArray]:
-        """Return the figures of a column and demand group for every row of areas, and those over all buildings.
-
-        Summed when first asked for and kept: a facility touches one type of many.
-        """
+        """Return the figures of a column and demand group for every row of areas, and those over all buildings."""
         if (number, group) not in self._sums:
-            weight = dict(list_groups(self.result, number))[group]
-            own = sum_areas(self.result, number, weight, sums=self._adder)
+            found = self.result.sums.take(number)
+            own = found.everybody if group == EVERYBODY else found.own
             rows = take_area_rows(np.stack([own, add_children(own, self.tree)]), self.area_rows)
             self._sums[number, group] = rows, own.sum(axis=0)
         return self._sums[number, group]
+
+    def add_up(self) -> None:
+        """Add up all columns once, so that nobody who drags a facility of another type has to wait for its sums."""
+        for number, column in enumerate(self.result.columns):
+            for group in name_groups(column):
+                self.find_sums(number, group)
 
 
 def is_inside(column: Column, radius_mm: IntArray | Int32Array) -> BoolArray:
@@ -209,7 +207,7 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
         network=study.streetscape.network,
         find_street_max=lambda: int(town().streets.street_id[-1]),
     )
-    return ScenarioBase(
+    made = ScenarioBase(
         run_id=run.id,
         run_sha256=run.result_sha256,
         versions=dict(run.versions),
@@ -220,6 +218,8 @@ def load_base(connection: Connection, study: Study, run: Row[Any], *, engine: En
         ground=ground,
         supply=[(int(rows.shape[0]), sum_capacity(study.sites.capacity[rows])) for rows in plan.site_rows],
     )
+    made.add_up()
+    return made
 
 
 def _key(column: Column) -> tuple[str, str, int]:
