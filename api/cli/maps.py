@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from api.cli.context import json_option, open_engine, pass_settings, print_json
+from api.cli.progress import tell_if_slow
 
 if TYPE_CHECKING:
     from layers.settings import Settings
@@ -74,7 +75,8 @@ def circle_command(  # noqa: PLR0913 - one argument an option
     if out is not None and out.suffix.lower() != ".geojson":
         raise RequestError(f"Writing {out.name}: expected a name that ends in .geojson", parameter="--out")
     limits = parse_minutes(minutes)
-    with open_engine(settings, role="reader") as engine, engine.connect() as connection:
+    preparing = tell_if_slow("Preparing: the first circle after an installation or a load takes longer.")
+    with preparing, open_engine(settings, role="reader") as engine, engine.connect() as connection:
         study = load_study(connection, settings)
         circles = find_circles(connection, study, lon=lon, lat=lat, minutes=limits, profile=profile, width_m=width)
     found = describe_circles(circles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LINE_EVERY_S = 5.0
+SLOW_S = 2.0
+"""Seconds of silence after which somebody wonders whether anything happens."""
 
 
 @contextmanager
@@ -43,6 +46,26 @@ def show_progress(title: str) -> Iterator[Callable[[float, str], None]]:
             last_s = now
 
     yield tell
+
+
+@contextmanager
+def tell_if_slow(text: str, *, after_s: float = SLOW_S) -> Iterator[None]:
+    """Say a line where the work inside takes longer than that: what is ready at once needs none.
+
+    Parameters
+    ----------
+    text
+        What is being waited for.
+    after_s
+        Seconds of silence.
+    """
+    timer = threading.Timer(after_s, say, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

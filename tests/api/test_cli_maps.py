@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
-from api.cli import context
+from api.cli import context, progress
 from api.cli.maps import circle_command, map_command
+from api.cli.progress import tell_if_slow
 from geo.errors import NotFound, NotReady, RequestError
 from layers import tables
 from tests import seed
@@ -43,7 +45,7 @@ def call(*arguments: Any) -> Any:
 def test_the_text_tells_people_dwellings_and_facilities() -> None:
     done = call(seed.LON + 3.5 * seed.STEP, seed.LAT, "--minutes", "1,15")
     assert done.exit_code == 0, done.output
-    lines = done.output.splitlines()
+    lines = done.stdout.splitlines()
     assert lines[0] == "1 min: 20 people and 8 dwellings in 2 buildings"
     assert "15 min: 50 people and 20 dwellings in 5 buildings" in lines
     assert "  EDU_KINDER: 1, capacity 90" in lines
@@ -53,11 +55,30 @@ def test_json_and_file_hold_the_outlines(tmp_path: Path) -> None:
     out = tmp_path / "circle.geojson"
     done = call(seed.LON, seed.LAT, "--json", "--out", out)
     assert done.exit_code == 0, done.output
-    printed, saved = json.loads(done.output), json.loads(out.read_text(encoding="utf-8"))
+    printed, saved = json.loads(done.stdout), json.loads(out.read_text(encoding="utf-8"))
     assert printed == saved
     (feature,) = saved["features"]
     assert feature["geometry"]["type"] in {"Polygon", "MultiPolygon"}
     assert feature["properties"]["minutes"] == 15
+
+
+def test_a_slow_start_is_told_beside_the_result_and_a_quick_one_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    told = threading.Event()
+
+    def tell(text: str) -> None:
+        context.say(text)
+        told.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "say", tell)
+        with tell_if_slow("Preparing.", after_s=0.01):
+            assert told.wait(30)
+        told.clear()
+        with tell_if_slow("Preparing.", after_s=3600):
+            pass
+    assert not told.is_set()
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "Preparing.\n")
 
 
 @pytest.mark.parametrize(
