@@ -122,7 +122,7 @@ class CloseStreet(Asked):
 
 
 class OpenStreet(Asked):
-    """Open a street that is closed to people on foot."""
+    """Open a street to people on foot, and to the vehicles its class is for."""
 
     op: Literal["open_street"]
     street_id: StoreId
