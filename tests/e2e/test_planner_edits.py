@@ -29,6 +29,7 @@ STREET_TOOL, PATH_TOOL = "道路和门", "新路"
 DRAWN = """() => window.__onemap.map.querySourceFeatures('whatif-ground')
   .filter((one) => one.properties.kind === 'path' && one.geometry.type === 'LineString')
   .map((one) => one.geometry.coordinates)"""
+DRAFT_PARTS = "() => window.__onemap.map.querySourceFeatures('whatif-draft').map((one) => one.properties.part)"
 
 
 def try_edits(city: ServedCity, edits: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -188,6 +189,8 @@ def test_a_path_is_drawn_point_by_point_and_meets_the_streets(page: MapPage, cit
     page.wait_for(lambda: page.texts("[data-ground='path/-1']"), "the path in the list")
     assert page.js("() => window.__onemap.map.getZoom()") == zoom
     page.settle()
+    assert "next" not in page.js(DRAFT_PARTS)
+    assert page.page.locator("[data-ground='path/-1'].is-chosen").count() == 1
 
     (line,) = page.js(DRAWN)[:1]
     assert len(line) == 2

@@ -48,12 +48,21 @@ function collectGround(rows: readonly GroundRow[], known: ReadonlyMap<string, Kn
   return { type: 'FeatureCollection', features };
 }
 
+/** The next stretch begins at the last point, which may have gone since the pointer moved. */
+function fromLast(pointer: readonly Feature[], last: number[] | undefined): Feature[] {
+  return pointer.flatMap((one): Feature[] => {
+    if (one.geometry.type !== 'LineString' || one.properties?.part !== 'next') return [one];
+    const to = one.geometry.coordinates.at(-1);
+    return last && to ? [{ ...one, geometry: { type: 'LineString', coordinates: [last, to] } }] : [];
+  });
+}
+
 /** The path as far as it is drawn, and what the pointer adds to it. */
 function collectDraft(places: readonly PathPoint[], pointer: readonly Feature[]): FeatureCollection {
   const coordinates = places.map(({ lon, lat }) => [lon, lat]);
   const points = places.map(({ lon, lat, isOn }): Feature => ({ type: 'Feature', geometry: { type: 'Point', coordinates: [lon, lat] }, properties: { part: 'point', isOn } }));
   const line: Feature[] = coordinates.length < 2 ? [] : [{ type: 'Feature', geometry: { type: 'LineString', coordinates }, properties: { part: 'path' } }];
-  return { type: 'FeatureCollection', features: [...line, ...points, ...pointer] };
+  return { type: 'FeatureCollection', features: [...line, ...points, ...fromLast(pointer, coordinates.at(-1))] };
 }
 
 function bindGround(map: PlannerMap): (() => void)[] {

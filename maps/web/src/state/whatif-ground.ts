@@ -97,5 +97,7 @@ export function endPath(): void {
   batch(() => {
     path.value = [];
     commit(drawPath(history.peek().now, places, hasSteps.peek()));
+    chosenId.value = null;
+    chosenGround.value = `path/-${history.peek().now.filter((edit) => edit.op === 'draw_path').length}`;
   });
 }
