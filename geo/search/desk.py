@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,48 +30,60 @@ _LARGE_SHARE = 8
 """Sweeps pay where about this part of the network is reached: one in eight."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Desk:
-    """Work arrays of one thread.
+    """Work arrays of one thread, each made when it is first asked for.
 
     Attributes
     ----------
-    label
-        Public labels, cost_ms << 32 | facility row; NONE everywhere between searches, shape (nodes,).
-    own
-        Labels that count for one compound alone, NONE everywhere between searches, shape (nodes,).
-    touched, own_touched
-        Nodes whose label the last search set, room for one more than there are, shape (nodes + 1,).
+    nodes
+        How many nodes the network has.
     """
 
-    label: IntArray
-    own: IntArray
-    touched: Int32Array
-    own_touched: Int32Array
-    _waiting: Words
+    nodes: int
     _bucket: Int32Array = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     _chain: tuple[Int32Array, Int32Array] = (_NO_NODES, _NO_NODES)
     _heap: tuple[IntArray, Int32Array] = (np.empty(0, dtype=np.int64), _NO_NODES)
 
-    _lanes: LaneArray = field(default_factory=lambda: np.empty((0, LANES), dtype=np.uint32))
-
     @classmethod
     def make(cls, walk: Walk, seeds: int = 0) -> Desk:
         """Return arrays for searches of a walk; they grow where a search has more seeds than said."""
-        nodes = walk.graph.node_count
-        desk = cls(
-            np.full(nodes, NONE, dtype=np.int64),
-            np.full(nodes, NONE, dtype=np.int64),
-            np.empty(nodes + 1, dtype=np.int32),
-            np.empty(nodes + 1, dtype=np.int32),
-            np.zeros((nodes + 63) // 64, dtype=np.uint64),
-        )
-        desk.chain(seeds)
+        desk = cls(walk.graph.node_count)
+        if seeds:
+            desk.chain(seeds)
         return desk
+
+    @cached_property
+    def label(self) -> IntArray:
+        """Return public labels, cost_ms << 32 | facility row; NONE everywhere between searches, shape (nodes,)."""
+        return np.full(self.nodes, NONE, dtype=np.int64)
+
+    @cached_property
+    def own(self) -> IntArray:
+        """Return labels that count for one compound alone, NONE everywhere between searches, shape (nodes,)."""
+        return np.full(self.nodes, NONE, dtype=np.int64)
+
+    @cached_property
+    def touched(self) -> Int32Array:
+        """Return the nodes whose label the last search set, room for one more than there are, shape (nodes + 1,)."""
+        return np.empty(self.nodes + 1, dtype=np.int32)
+
+    @cached_property
+    def own_touched(self) -> Int32Array:
+        """Return the nodes whose own label the last search set, likewise."""
+        return np.empty(self.nodes + 1, dtype=np.int32)
+
+    @cached_property
+    def _waiting(self) -> Words:
+        return np.zeros((self.nodes + 63) // 64, dtype=np.uint64)
+
+    @cached_property
+    def _lanes(self) -> LaneArray:
+        return make_lines(self.nodes)
 
     def chain(self, seeds: int) -> tuple[Int32Array, Int32Array]:
         """Return the entries of a bucket search with that many seeds."""
-        room = 2 * self.label.shape[0] + seeds + 64
+        room = 2 * self.nodes + seeds + 64
         if self._chain[0].shape[0] < room:
             self._chain = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
         return self._chain
@@ -88,16 +101,9 @@ class Desk:
             self._heap = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int32)
         return self._heap
 
-    def lanes(self) -> LaneArray:
-        """Return room for the labels of a pass for many types, shape (nodes, 16)."""
-        nodes = self.label.shape[0]
-        if self._lanes.shape[0] != nodes:
-            self._lanes = make_lines(nodes)
-        return self._lanes
-
     def search_lanes(self, walk: Walk, lanes: Sequence[Lane]) -> bool:
         """Search up to sixteen types at once and return whether that was done; then read them one by one."""
-        return search_all(walk, lanes, self.lanes(), self._waiting)
+        return search_all(walk, lanes, self._lanes, self._waiting)
 
     def read_lane(self, number: int, lane: Lane) -> int:
         """Fill the public labels with those of one lane and return how many nodes are reached, as a search does."""
