@@ -48,26 +48,25 @@ References
 PostgreSQL source, ``src/include/catalog/pg_type.dat``.
 """
 
+_EIGHT_BYTES = frozenset({20, 701})
+
 _HEAD, _FIELD_HEAD = 4, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some rows as they came.
+    """Some rows, column by column; what came with them is let go.
 
     Attributes
     ----------
-    data
-        Their bytes.
-    field
-        Of a number its value, of anything else where its bytes start, shape (columns, rows).
-    length
-        How many bytes each field has, -1 for null, shape (columns, rows).
+    numbers
+        By column that holds numbers their values, of four or eight bytes, and which are null (None where none is).
+    pieces
+        By any other column its bytes, where those of each row start, and how many there are, -1 for null.
     """
 
-    data: Bytes
-    field: IntArray
-    length: Int32Array
+    numbers: dict[int, tuple[npt.NDArray[Any], BoolArray | None]]
+    pieces: dict[int, tuple[Bytes, IntArray, Int32Array]]
 
 
 @njit(cache=True, nogil=True)
@@ -98,7 +97,7 @@ def _find_fields(data: Bytes, is_number: BoolArray, field: IntArray, length: Int
     row = 0
     while at < data.shape[0]:
         at += _HEAD
-        for column in range(field.shape[0]):
+        for column in range(is_number.shape[0]):
             size = _big(data, at + 4)
             at += _FIELD_HEAD
             if size >= 0x80000000:
@@ -110,6 +109,18 @@ def _find_fields(data: Bytes, is_number: BoolArray, field: IntArray, length: Int
             at += size
         row += 1
     return row
+
+
+@njit(cache=True, nogil=True)
+def _move_bytes(data: Bytes, start: IntArray, length: Int32Array, out: Bytes, moved: IntArray) -> None:
+    """Copy the bytes of a column one after the other, and fill where those of each row start now."""
+    to = 0
+    for row in range(start.shape[0]):
+        at = start[row]
+        moved[row] = to
+        for k in range(max(length[row], 0)):
+            out[to + k] = data[at + k]
+        to += max(length[row], 0)
 
 
 @njit(cache=True, nogil=True)
@@ -219,15 +230,19 @@ class Rows:
 
     def _join_numbers(self, name: str, *, missing: int) -> IntArray:
         parts = [np.empty(0, dtype=np.int64)]
-        for _, value, length in self._fields(name):
-            is_null = length < 0
-            parts.append(np.where(is_null, missing, value) if is_null.any() else value)
+        for value, is_null in self._numbers(name):
+            parts.append(value if is_null is None else np.where(is_null, missing, value.astype(np.int64)))
         return np.concatenate(parts)
+
+    def _numbers(self, name: str) -> Iterator[tuple[npt.NDArray[Any], BoolArray | None]]:
+        number = self._names.index(name)
+        for block in self._blocks:
+            yield block.numbers[number]
 
     def _fields(self, name: str) -> Iterator[tuple[Bytes, IntArray, Int32Array]]:
         number = self._names.index(name)
         for block in self._blocks:
-            yield block.data, block.field[number], block.length[number]
+            yield block.pieces[number]
 
     def read_numbers(self, name: str, *, missing: int = 0) -> IntArray:
         """Return a column of whole numbers or truth values, with a value for null.
@@ -244,7 +259,9 @@ class Rows:
     def read_floats(self, name: str) -> FloatArray:
         """Return a column of type double precision; null is not a number."""
         parts = [np.empty(0)]
-        parts += [np.where(length < 0, np.nan, bits.view(np.float64)) for _, bits, length in self._fields(name)]
+        for bits, is_null in self._numbers(name):
+            values = bits.view(np.float64)
+            parts.append(values if is_null is None else np.where(is_null, np.nan, values))
         return self._sort(np.concatenate(parts))
 
     def read_codes(self, name: str) -> tuple[Int32Array, ObjectArray]:
@@ -332,6 +349,21 @@ def _read_shapes(data: Bytes, start: IntArray, length: Int32Array) -> ObjectArra
     return np.asarray(shapely.from_wkb(np.array(parts, dtype=object)), dtype=object).reshape(-1)
 
 
+class Room:
+    """Work space that one block after the other is taken apart in: fresh memory costs more than what is done in it."""
+
+    def __init__(self) -> None:
+        self._field = np.empty((0, 0), dtype=np.int64)
+        self._length = np.empty((0, 0), dtype=np.int32)
+
+    def take(self, columns: int, rows: int) -> tuple[IntArray, Int32Array]:
+        """Return two matrices of at least so many columns and rows."""
+        if self._field.shape[0] < columns or self._field.shape[1] < rows:
+            self._field = np.empty((columns, rows), dtype=np.int64)
+            self._length = np.empty((columns, rows), dtype=np.int32)
+        return self._field, self._length
+
+
 def fetch_rows(
     connection: Connection,
     build: Callable[[sql.Composable, sql.Composable], sql.Composed],
@@ -357,6 +389,7 @@ def fetch_rows(
         raise NotReady("the database connection was closed")
     whole = sql.SQL("SELECT string_agg(record_send(q), ''::bytea) FROM ({}) q")
     blocks: list[Block] = []
+    room = Room()
     with driver.cursor(binary=True) as cursor:
         ((least, greatest),) = cursor.execute(bounds).fetchall()
         if least is None:
@@ -366,27 +399,42 @@ def fetch_rows(
             query = whole.format(build(sql.Literal(low), sql.Literal(low + step)))
             ((data,),) = cursor.execute(query).fetchall()
             if data:
-                blocks.append(read_block(np.frombuffer(data, dtype=np.uint8), len(names)))
+                blocks.append(read_block(np.frombuffer(data, dtype=np.uint8), len(names), room))
     return Rows(blocks, names)
 
 
-def read_block(data: Bytes, columns: int) -> Block:
-    """Return where the fields of rows sent one after the other are.
+def read_block(data: Bytes, columns: int, room: Room | None = None) -> Block:
+    """Return rows sent one after the other by column.
 
     Parameters
     ----------
     data
-        Records in binary.
+        Records in binary, at least one.
     columns
         Fields a record.
+    room
+        Work space of the block before; None makes some.
     """
-    is_number = np.zeros(columns, dtype=bool)
+    kinds = []
     at = _HEAD
-    for column in range(columns if data.shape[0] else 0):
+    for _ in range(columns):
         kind, size = np.frombuffer(data[at : at + _FIELD_HEAD], dtype=">i4").tolist()
-        is_number[column] = kind in _NUMBERS
+        kinds.append(kind)
         at += _FIELD_HEAD + max(size, 0)
-    most = data.shape[0] // (_HEAD + _FIELD_HEAD * columns)
-    field, length = np.empty((columns, most), dtype=np.int64), np.empty((columns, most), dtype=np.int32)
+    is_number = np.array([kind in _NUMBERS for kind in kinds])
+    field, length = (room or Room()).take(columns, data.shape[0] // (_HEAD + _FIELD_HEAD * columns))
     rows = _find_fields(data, is_number, field, length)
-    return Block(data, field[:, :rows], length[:, :rows])
+    numbers: dict[int, tuple[npt.NDArray[Any], BoolArray | None]] = {}
+    pieces: dict[int, tuple[Bytes, IntArray, Int32Array]] = {}
+    for column, kind in enumerate(kinds):
+        value, size = field[column, :rows], length[column, :rows]
+        if is_number[column]:
+            is_null = size < 0
+            kept = value.astype(np.int64 if kind in _EIGHT_BYTES else np.int32)
+            numbers[column] = kept, is_null if is_null.any() else None
+        else:
+            out = np.empty(int(np.maximum(size, 0).sum(dtype=np.int64)), dtype=np.uint8)
+            moved = np.empty(rows, dtype=np.int64)
+            _move_bytes(data, value, size, out, moved)
+            pieces[column] = out, moved, size.copy()
+    return Block(numbers, pieces)
