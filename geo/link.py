@@ -33,6 +33,7 @@ OUTLINE_REACH_M = 10.0
 """A way this near to the outline of a large site enters it (design rule "Walking")."""
 
 _CHUNK = 4096
+_SIDES = np.array([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,28 +210,33 @@ def _store(geometry: ObjectArray, rows: IntArray, network: Network, edge: IntArr
     best.off_m[rows] = shapely.distance(geometry, line)
 
 
-def _relink_blocked(geometry: ObjectArray, rows: IntArray, ways: Ways, edges: IntArray, best: _Best) -> None:
-    """Give every row of `rows` the nearest of `edges` it can reach without crossing a barrier, or none."""
+def _relink_blocked(geometry: ObjectArray, rows: IntArray, zone: Int32Array, ways: Ways, best: _Best) -> None:
+    """Give every row of `rows` the nearest edge of its zone it can reach without crossing a barrier, or none."""
     network = ways.network
-    line = network.edge_line[edges]
-    tree = shapely.STRtree(line)
     for start in range(0, rows.shape[0], 256):
-        mine = rows[start : start + 256]
-        here = geometry[start : start + 256]
-        # asked by "dwithin" the tree would overlook lines of no length
-        west, south, east, north = shapely.bounds(here).T
-        reach_m = ways.max_link_m + 1.0
-        point, nearby = tree.query(shapely.box(west - reach_m, south - reach_m, east + reach_m, north + reach_m))
-        off_m = shapely.distance(here[point], line[nearby])
+        mine, here = rows[start : start + 256], geometry[start : start + 256]
+        point, nearby = _list_around(here, ways)
+        same_zone = network.edge_zone[nearby] == zone[start + point]
+        point, nearby = point[same_zone], nearby[same_zone]
+        line = _make_lines(network, nearby)
+        off_m = shapely.distance(here[point], line)
         near = np.flatnonzero(off_m <= ways.max_link_m)
         point, nearby, off_m = point[near], nearby[near], off_m[near]
-        segment, _ = _foot(here[point], line[nearby])
-        free = ~ways.barriers.find_crossing(segment) | _is_connector(network, edges[nearby])
+        segment, _ = _foot(here[point], line[near])
+        ends = shapely.get_coordinates(segment).reshape(-1, 2, 2)
+        free = ~ways.barriers.find_crossing_between(ends[:, 0], ends[:, 1]) | _is_connector(network, nearby)
         point, nearby, off_m = point[free], nearby[free], off_m[free]
         order = np.lexsort((nearby, off_m, point))
         which, first = np.unique(point[order], return_index=True)
         best.edge[mine] = -1
-        _store(here[which], mine[which], network, edges[nearby[order][first]], best)
+        _store(here[which], mine[which], network, nearby[order][first], best)
+
+
+def _list_around(geometry: ObjectArray, ways: Ways) -> tuple[IntArray, IntArray]:
+    """Return pairs of a place and an edge that may be walked: all those within the link distance, and some more."""
+    around = [ways.grid.list_lines(*box) for box in shapely.bounds(geometry) + _SIDES * (ways.max_link_m + 1.0)]
+    point = np.repeat(np.arange(geometry.shape[0]), [len(lines) for lines in around])
+    return point, np.concatenate([np.empty(0, dtype=np.int64), *around])
 
 
 def _is_connector(network: Network, edge: IntArray) -> BoolArray:
@@ -262,8 +268,7 @@ def link_points(geometry: ObjectArray | Places, zone: Int32Array, *, ways: Ways)
     rows = np.sort(np.concatenate(blocked))
     if rows.size:
         again = places.take(rows).make_geometry()
-        for edges, mine in _by_zone(zone[rows], ways):
-            _relink_blocked(again[mine], rows[mine], ways, edges, best)
+        _relink_blocked(again, rows, zone[rows], ways, best)
     return _to_links(best, ways.network)
 
 

@@ -80,6 +80,25 @@ class SegmentGrid:
         cell_ptr, cell_ends, cell_owner = _fill_cells(ends, owner, corner, cell_m, columns, rows)
         return cls(corner, cell_m, columns, rows, cell_ptr, cell_ends, cell_owner)
 
+    def list_lines(self, west: float, south: float, east: float, north: float) -> IntArray:
+        """Return the lines with a segment in one of the cells that meet a box, ascending.
+
+        Parameters
+        ----------
+        west, south, east, north
+            The box in metres.
+        """
+        low_c, low_r = (max(int(v), 0) for v in (np.array([west, south]) - self.corner) // self.cell_m)
+        high_c, high_r = ((np.array([east, north]) - self.corner) // self.cell_m).astype(np.int64).tolist()
+        high_c, high_r = min(high_c, self.columns - 1), min(high_r, self.rows - 1)
+        if low_c > high_c or low_r > high_r:
+            return np.empty(0, dtype=np.int64)
+        lines = [
+            self.owner[self.cell_ptr[r * self.columns + low_c] : self.cell_ptr[r * self.columns + high_c + 1]]
+            for r in range(low_r, high_r + 1)
+        ]
+        return np.unique(np.concatenate(lines)).astype(np.int64)
+
 
 @njit(cache=True, nogil=True)
 def _list_segments(
