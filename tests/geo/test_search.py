@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.reach import Seeds, find_labels, seed_nodes
-from geo.search.desk import Desk, is_far_reaching
+from geo.search.abreast import search_abreast
+from geo.search.desk import Desk, is_far_reaching, make_lines
 from geo.search.graph import GateArcs, Graph
 from geo.search.labels import NONE
 from geo.search.lanes import LANES, make_lane
@@ -300,3 +301,57 @@ def test_a_pass_that_goes_in_circles_is_given_up() -> None:
     assert near is not None
     assert desk.search_lanes(walk, [near])
     assert (desk.read_lanes([near]) == 0).all()
+
+
+def search_together(graph: Graph, places: Int32Array, bound_ms: int) -> IntArray:
+    """Return the milliseconds of a search for sixteen facilities at once, shape (nodes, 16)."""
+    nodes = graph.node_count
+    lanes = make_lines(nodes)
+    lanes[:] = bound_ms + 1
+    waiting, seen = np.zeros((2, (nodes + 63) // 64), dtype=np.uint64)
+    waiting_top, seen_top = np.zeros((2, (nodes + 4095) // 4096), dtype=np.uint64)
+    desk = Desk.make(make_walk(graph))
+    count = search_abreast(
+        0,
+        places.shape[0],
+        graph.first,
+        graph.last,
+        graph.arc_node,
+        graph.arc_ms,
+        np.arange(places.shape[0] + 1),
+        places.astype(np.int32),
+        np.zeros(places.shape[0], dtype=np.int64),
+        bound_ms,
+        lanes,
+        waiting,
+        waiting_top,
+        seen,
+        seen_top,
+        desk.touched,
+        desk.label,
+        *desk.heap(make_walk(graph), 1),
+    )
+    reached = np.flatnonzero((lanes <= bound_ms).any(axis=1))
+    assert desk.touched[:count].tolist() == reached.tolist()
+    assert not any(words.any() for words in (waiting, waiting_top, seen, seen_top))
+    assert (desk.label == NONE).all()
+    return lanes.astype(np.int64)
+
+
+@pytest.mark.parametrize("is_odd", [False, True])
+def test_sixteen_facilities_at_once_find_what_each_finds_alone(is_odd: bool) -> None:
+    graph, places = make_streets(40, seed=3)
+    if is_odd:
+        # a hub leads to every node of a path, and along the path every node can be bettered by all after it
+        nodes = 3000
+        order = np.random.default_rng(5).permutation(nodes)
+        hub, path = order[0], order[1:]
+        tail = np.concatenate([np.full(nodes - 1, hub), path[1:]])
+        head = np.concatenate([path, path[:-1]])
+        ms = np.concatenate([3 * np.arange(nodes - 1, 0, -1), np.ones(nodes - 2, dtype=np.int64)])
+        graph, places = make_graph(nodes, tail, head, ms), order.astype(np.int32)
+    places = np.unique(places[:LANES]).astype(np.int32)
+    found = search_together(graph, places, 600_000)
+    for lane, place in enumerate(places):
+        plain = search_plainly(graph, seed_nodes(np.array([place], dtype=np.int32)), 600_000)
+        assert np.array_equal(found[:, lane], np.where(plain == NONE, 600_001, plain >> 32)), lane
