@@ -40,7 +40,7 @@ SETTING_JOIN_M = "street_join_m"
 
 ENGINE_FILES = (
     *("network.py", "corners.py", "gates.py", "joins.py", "topology.py", "walls.py", "walkable.py", "units.py"),
-    *("link.py", "segments.py", "places.py", "inside.py"),
+    *("link.py", "footprint_links.py", "footprints.py", "segments.py", "places.py", "inside.py", "arrays.py"),
 )
 """Modules of geo whose change makes compiled arrays stale."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +61,8 @@ def find_ours(fast: Any, count: int, ways: Ways) -> Callable[[int], FloatArray]:
     zone = np.full(count, OUTSIDE, dtype=np.int32)
 
     def ours(_turn: int) -> FloatArray:
-        links = link_points(fast, zone, ways=ways)
+        # ways of their own, so that the index is made every turn, as the peers make theirs
+        links = link_points(fast, zone, ways=replace(ways))
         return np.where(links.is_linked, links.off_mm / 1000, np.inf)
 
     return ours

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from sqlalchemy import text
 
+import geo
 from layers.engine import IDLE_TIMEOUT_S
-from layers.network import _find_kinds
+from layers.network import ENGINE_FILES, _find_kinds
 from layers.study import load_study, load_tread
 from tests.gridcity import GridCity, box, point
 from tests.gridstore import save_grid, save_home, save_site, wkt
@@ -18,6 +21,25 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from tests.conftest import Db
+
+
+def list_imported(name: str) -> set[str]:
+    """Return the modules of geo that one imports, directly or not, itself among them."""
+    folder, seen, left = Path(geo.__file__).parent, set(), [name]
+    while left:
+        one = left.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        tree = ast.parse((folder / one).read_text(encoding="utf-8"))
+        named = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+        left += [f"{module[4:].replace('.', '/')}.py" for module in named if module.startswith("geo.")]
+    return seen
+
+
+@pytest.mark.parametrize("name", ["network.py", "link.py", "walls.py", "joins.py"])
+def test_compiled_networks_and_links_are_named_by_all_the_code_that_makes_them(name: str) -> None:
+    assert list_imported(name) - {"errors.py"} <= set(ENGINE_FILES)
 
 
 def read_limit_s(connection: Connection) -> int:
