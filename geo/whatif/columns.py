@@ -235,7 +235,11 @@ def solve(
     edges = np.union1d(edges, forced[forced_zone < 0]).astype(np.int64)
     zones = set(task.zones)
     if before.leaks is not None:
-        zones |= before.leaks.find_zones(np.concatenate([task.gone.source, task.came.source]))
+        # where a public label rose an own one that came next to it may lead on now
+        at, _ = spread_ranges(work["row_first"][node], work["row_last"][node])
+        held = work["row_edge"][at]
+        beside = [work["exit_a"][held], work["exit_b"][held]]
+        zones |= before.leaks.find_zones(np.concatenate([task.gone.source, task.came.source, *beside]))
     zones |= set(near.tolist()) | set(np.unique(forced_zone[forced_zone >= 0]).tolist())
     reading = _Reading([], [])
     place = census.places_on(edges)

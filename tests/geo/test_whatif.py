@@ -183,6 +183,38 @@ class TestOnPaper:
         assert step.answer.columns[0].find_status(1000).tolist() == [UNKNOWN]
 
 
+def two_doors(*, through_estate: bool = False) -> GridCity:
+    """Return an estate with two residents' gates whose paths inside do not meet; streets lead south from both."""
+    city = GridCity().street((50, 0), (50, -60)).street((50, -60), (50, -100)).street((50, -100), (50, -205))
+    city.street((50, 0), (-100, 0)).street((150, 0), (150, -100)).street((150, 0), (550, 0)).wall(10, 10, 190, 190)
+    if through_estate:
+        city.wall(20, -250, 180, -30)
+    city.street((50, 10), (50, 60)).street((150, 10), (150, 60)).gate(50, 10).gate(150, 10)
+    if through_estate:
+        city.gate(50, -30, of=1, opens_to_all=True).gate(150, -30, of=1, opens_to_all=True)
+    return city
+
+
+@pytest.mark.parametrize("through_estate", [False, True])
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_path_leads_where_residents_own_walks_lead_on(*, through_estate: bool, warm: bool, together: bool) -> None:
+    """Facility 1 stands behind one gate, the home behind the other: once 0 is gone, residents' walks lead out to it."""
+    sites = [point(50, -205), point(50, 60), point(-100, 0), point(550, 0)]
+    base = block(homes=[point(150, 60)], sites=sites, city=two_doors(through_estate=through_estate))
+    edits: list[Edit] = [FacilityClosed(0), PathDrawn(line((50, -100), (150, -100)))]
+    engine = WhatIf(base)
+    if warm:
+        engine.warm_up(streets=True)
+    step = engine.start
+    for batch in [edits] if together else [[one] for one in edits]:
+        step = step.apply(batch)
+        check_step(base, step)
+    found = step.answer.apply_to(base, 0)
+    # 50 and 10 out of the gate, 100 down, 100 across, and the same up to the facility
+    assert (found.reach_ms.tolist(), found.facility.tolist()) == ([420_000], [1])
+
+
 def estate(*, opens_to_all: bool = False) -> GridCity:
     """Return one 200 m block with a walled estate, a path across it and a gate at the bottom and one at the top."""
     city = GridCity.grid(1, 1, spacing_m=200).wall(10, 10, 190, 190).street((100, 10), (100, 190), private=True)
