@@ -168,10 +168,10 @@ def split_long_barriers(line: ObjectArray, *, max_vertices: int = 64) -> Barrier
     pieces: list[object] = []
     for one in part[shapely.get_type_id(part) >= 1]:
         xy = shapely.get_coordinates(one)
-        pieces.extend(
-            shapely.linestrings(xy[start : start + max_vertices])
-            for start in range(0, max(len(xy) - 1, 0), max_vertices - 1)
-        )
+        starts = range(0, max(len(xy) - 1, 0), max_vertices - 1)
+        xy = np.concatenate([xy, xy[1:2]]) if len(starts) > 1 and (xy[0] == xy[-1]).all() else xy
+        # a piece leads one vertex into the next: the end of a line is not crossed, a vertex within it is
+        pieces.extend(shapely.linestrings(xy[start : start + max_vertices + 1]) for start in starts)
     return Barriers(np.array(pieces, dtype=object))
 
 

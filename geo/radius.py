@@ -145,7 +145,8 @@ def _fill_between_points(near: _Near, site: FloatArray, work: FloatArray, out: I
 
 def _find_between_shapes(home: npt.NDArray[np.object_], site: ObjectArray) -> Int32Array:
     """Return the millimetres from each home to the nearest site, whatever their shapes."""
-    distance = np.empty(home.shape[0])
+    # what has no place is far from everything
+    distance = np.full(home.shape[0], FARTHEST_MM / MM_PER_M)
     tree = shapely.STRtree(site)
     for start in range(0, home.shape[0], _CHUNK):
         found, metres = tree.query_nearest(home[start : start + _CHUNK], all_matches=False, return_distance=True)

@@ -9,7 +9,7 @@ import pytest
 import shapely
 import shapely.affinity
 
-from geo.link import Barriers, link_points
+from geo.link import Barriers, link_points, split_long_barriers
 from geo.places import Places, stands_near
 from geo.segments import SegmentGrid
 from tests.geo.link_oracle import link_pairwise
@@ -177,3 +177,21 @@ def test_the_order_points_stand_in_never_matters() -> None:
         assert np.array_equal(getattr(links, name)[shuffled], getattr(other, name))
         assert np.array_equal(getattr(links, name), getattr(third, name)[:-1])
     assert third.edge[-1] == -1
+
+
+@pytest.mark.parametrize("vertex", [3, 63, 64, 126])
+@pytest.mark.parametrize("ring", [False, True])
+def test_a_long_wall_is_crossed_at_none_of_its_vertices(vertex: int, *, ring: bool) -> None:
+    """Long walls are cut into pieces; where two pieces meet nobody slips through."""
+    xy = [(float(x), 0.0) for x in range(130)]
+    wall = line(*xy, (129.0, 500.0), (0.0, 500.0), xy[0]) if ring else line(*xy)
+    barriers = split_long_barriers(objects([wall]))
+    across = objects([line((float(vertex), -1.0), (float(vertex), 1.0))])
+    assert barriers.find_crossing(across).tolist() == [True]
+
+
+def test_a_long_ring_is_closed_where_it_begins() -> None:
+    turn = np.linspace(0.0, 2 * np.pi, 200)
+    xy = [(float(x), float(y)) for x, y in zip(100 * np.cos(turn), 100 * np.sin(turn), strict=True)]
+    barriers = split_long_barriers(objects([line(*xy[:-1], xy[0])]))
+    assert barriers.find_crossing(objects([line((99.0, 0.0), (101.0, 0.0))])).tolist() == [True]
