@@ -157,7 +157,8 @@ class JobProgress:
                 .values(progress=min(max(share, 0.0), 1.0), message=message, changed_at=func.now())
                 .returning(job.c.state)
             ).scalar_one()
-        if state == "cancelled":
+        # at the end all is stored: too late to stop, and the job says so
+        if state == "cancelled" and share < 1:
             raise JobCancelled("The job was cancelled before it was done; nothing was stored.")
 
 

@@ -37,6 +37,7 @@ class Work:
         self.started = threading.Event()
         self.fault: Exception | None = None
         self.asked: dict[str, Any] = {}
+        self.is_stored = False
 
     def __call__(self, _engine: Any, _settings: Any, request: dict[str, Any], progress: Any) -> dict[str, Any]:
         """Do the work."""
@@ -45,7 +46,7 @@ class Work:
         self.started.set()
         assert self.go.wait(20)
         time.sleep(jobs.PROGRESS_EVERY_S * 1.1)
-        progress(0.5, "further")
+        progress(*((1.0, "done") if self.is_stored else (0.5, "further")))
         if self.fault is not None:
             raise self.fault
         return {"run_id": 42}
@@ -102,6 +103,15 @@ def test_a_cancelled_job_stops_at_its_next_word(client: Client, work: Work) -> N
     follow = order(client)
     assert wait_for(client, follow, "done")["state"] == "done", "the next job runs"
     assert client.get(address).json()["state"] == "cancelled"
+
+
+def test_a_job_cancelled_once_all_is_stored_is_done(client: Client, work: Work) -> None:
+    work.is_stored = True
+    address = order(client)
+    assert work.started.wait(20)
+    assert client.delete(address).json()["state"] == "cancelled"
+    work.go.set()
+    assert wait_for(client, address, "done")["result"] == {"run_id": 42}
 
 
 def test_a_job_cancelled_before_its_turn_never_begins(client: Client, work: Work) -> None:
