@@ -7,6 +7,7 @@ At the point it writes ``AT`` and waits for a line on standard input.
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,8 @@ def _wrap(original: Callable[..., Any], *, is_after: bool) -> Callable[..., Any]
 
 
 if __name__ == "__main__":
+    # a shell that starts the tests in the background has them ignore Ctrl-C, and us with them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.argv[1] != "-":
         stop_at(sys.argv[1])
     sys.exit(main.run(sys.argv[2:]))
