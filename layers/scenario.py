@@ -208,6 +208,9 @@ class Scenarios:
             base = self._bases.pop(key, None)
             if base is None:
                 base = load_base(connection, self._load(connection), run, engine=self._reader)
+                # little beside reading it, and the first drag of every type is as quick as the next
+                for engine in base.engines.values():
+                    engine.warm_up()
             # the one used last stands last
             self._bases[key] = base
             while len(self._bases) > BASES_KEPT:
