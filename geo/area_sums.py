@@ -36,40 +36,6 @@ AREA_FIGURES = (
 
 
 @njit(cache=True, nogil=True)
-def _add_homes(
-    place: Int32Array,
-    reach_ms: Int32Array,
-    is_linked: BoolArray,
-    limit_ms: int,
-    radius_mm: Int32Array,
-    radius_limit_mm: float,
-    weight: Int32Array,
-    dwellings: Int32Array,
-    is_uncounted: BoolArray,
-    out: IntArray,
-) -> None:
-    """Add every home's figures to the line of `out` at its place."""
-    for h in range(place.shape[0]):
-        p = place[h]
-        if not is_linked[h]:
-            status = 2
-        elif 0 <= reach_ms[h] <= limit_ms:
-            status = 0
-        else:
-            status = 1
-        people = weight[h]
-        out[p, 0] += people
-        out[p, 1 + status] += people
-        if 0 <= radius_mm[h] <= radius_limit_mm:
-            out[p, 4] += people
-        out[p, 5] += dwellings[h]
-        out[p, 6 + status] += dwellings[h]
-        out[p, 9] += 1
-        out[p, 10 + status] += 1
-        out[p, 13] += is_uncounted[h]
-
-
-@njit(cache=True, nogil=True)
 def _add_column(
     place: Int32Array,
     reach_ms: Int32Array,
@@ -154,53 +120,6 @@ class HomeSums:
         self.is_uncounted = is_uncounted
         self._counted: tuple[Int32Array | None, IntArray] = None, np.empty(0, dtype=np.int64)
 
-    def add_up(
-        self,
-        weight: Int32Array,
-        *,
-        reach_ms: Int32Array,
-        is_linked: BoolArray,
-        limit_s: int,
-        radius_mm: Int32Array,
-        radius_limit_mm: float,
-    ) -> IntArray:
-        """Return the sums of the homes in each area and in none of its children, shape (areas + 1, figures).
-
-        Parameters
-        ----------
-        weight
-            People of the demand group, shape (n,).
-        reach_ms
-            Milliseconds to the nearest facility, -1 for none, shape (n,).
-        is_linked
-            Whether the home is tied to a way, shape (n,).
-        limit_s
-            Longest walk that counts as covered, in seconds; the exact second counts.
-        radius_mm
-            Straight-line millimetres to the nearest facility, -1 for none, shape (n,).
-        radius_limit_mm
-            Service radius, 0 where the standard gives none.
-
-        Returns
-        -------
-        IntArray
-            Figures in the order of :data:`AREA_FIGURES`; the last row stands for homes in no area.
-        """
-        out = np.zeros((self.areas + 1, len(AREA_FIGURES)), dtype=np.int64)
-        _add_homes(
-            self.place,
-            np.ascontiguousarray(reach_ms, dtype=np.int32),
-            np.ascontiguousarray(is_linked),
-            limit_s * MS_PER_S,
-            np.ascontiguousarray(radius_mm, dtype=np.int32),
-            float(radius_limit_mm),
-            np.ascontiguousarray(weight, dtype=np.int32),
-            self.dwellings,
-            self.is_uncounted,
-            out,
-        )
-        return out
-
     def add_column(
         self,
         everybody: Int32Array,
@@ -214,18 +133,31 @@ class HomeSums:
         facility: Int32Array,
         facilities: int,
     ) -> ColumnSums:
-        """Return what :meth:`add_up` does for two groups of people, and the sums by facility, in one pass.
+        """Return the sums of the homes in each area and in none of its children, and those by facility, in one pass.
 
         Parameters
         ----------
         everybody, own
             People of all groups and of the column's demand group, shape (n,).
-        reach_ms, is_linked, limit_s, radius_mm, radius_limit_mm
-            As for :meth:`add_up`.
+        reach_ms
+            Milliseconds to the nearest facility, -1 for none, shape (n,).
+        is_linked
+            Whether the home is tied to a way, shape (n,).
+        limit_s
+            Longest walk that counts as covered, in seconds; the exact second counts.
+        radius_mm
+            Straight-line millimetres to the nearest facility, -1 for none, shape (n,).
+        radius_limit_mm
+            Service radius, 0 where the standard gives none.
         facility
             Row of the nearest facility of each home, shape (n,).
         facilities
             How many facilities there are.
+
+        Returns
+        -------
+        ColumnSums
+            Figures in the order of :data:`AREA_FIGURES`; the last row stands for homes in no area.
         """
         out = np.zeros((self.areas + 1, 11), dtype=np.int64)
         served = np.zeros((facilities, 2), dtype=np.int64)

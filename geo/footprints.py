@@ -21,8 +21,6 @@ from geo.segments import find_distance, find_side, project
 from geo.units import FloatArray, IntArray, ObjectArray
 
 _AREAS = (3, 6)
-HAIR_M = 1e-6
-"""Left for rounding wherever distances decide what need not be looked at, metres."""
 _PIECE = 16
 """Segments of a ring that are looked at together."""
 

@@ -21,7 +21,6 @@ from geo.network import CONNECTOR, Network
 from geo.places import Places, order_near, stands_near
 from geo.segments import SegmentGrid, find_feet, find_nearest_lines, find_places, may_cross
 from geo.units import BoolArray, FloatArray, Int32Array, IntArray, ObjectArray, to_mm
-from geo.walls import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -485,16 +484,3 @@ def _join(parts: list[Entrances]) -> Entrances:
     off = np.concatenate([p.links.off_mm for p in parts])
     order = np.lexsort((off, place, edge, facility))
     return Entrances(facility[order], Links(edge[order], place[order], off[order]))
-
-
-def find_zone_of(network: Network, edge: Int32Array) -> Int32Array:
-    """Return the compound number of linked edges, -1 outside and for unlinked points.
-
-    Parameters
-    ----------
-    network
-        The compiled network.
-    edge
-        Edges of links, -1 for none, shape (n,).
-    """
-    return np.where(edge >= 0, network.edge_zone[np.maximum(edge, 0)], OUTSIDE).astype(np.int32)

@@ -20,7 +20,8 @@ from geo.units import BoolArray, FloatArray, Int32Array, IntArray
 SEGMENTS_PER_CELL = 2.0
 SMALLEST_CELL_M = 1.0
 MOST_CELLS = 1 << 24
-_HAIR_M = 1e-6
+HAIR_M = 1e-6
+"""Left for rounding wherever distances decide what need not be looked at, metres."""
 _SAMPLE = 4096
 
 
@@ -232,7 +233,7 @@ def find_nearest_line(
                         best = far
                         found = who
                         # a hair is left for rounding, here and below
-                        limit = (best + _HAIR_M) * (best + _HAIR_M)
+                        limit = (best + HAIR_M) * (best + HAIR_M)
         # whatever stands only in farther rings is at least this far away
         beyond = min(
             at_x - (column - ring) * cell_m,
@@ -240,7 +241,7 @@ def find_nearest_line(
             at_y - (row - ring) * cell_m,
             (row + ring + 1) * cell_m - at_y,
         )
-        beyond -= _HAIR_M
+        beyond -= HAIR_M
         covers = column - ring <= 0 and column + ring >= columns - 1 and row - ring <= 0 and row + ring >= rows - 1
         if best <= beyond or beyond > max_m or covers:
             return best, found

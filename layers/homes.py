@@ -86,11 +86,6 @@ class Buildings:
         """Return where walks start as geometries in the metric CRS, shape (n,); slow for many, see `places`."""
         return self.places.make_geometry()
 
-    def people_columns(self) -> dict[str, IntArray]:
-        """Return the columns that count people by name, -1 where not given; households are no people."""
-        names = tuple(name for name in COUNT_COLUMNS if name not in HOUSEHOLD_COLUMNS)
-        return self.take_people(np.arange(self.building_id.shape[0]), names)
-
     def take_people(self, rows: IntArray, groups: Sequence[str]) -> dict[str, IntArray]:
         """Return everybody and some resident groups by name, -1 where not given; households are no people.
 

@@ -164,21 +164,12 @@ class WhatIf:
         prepare_node_ids(self._work, plan)
         return plan
 
-    def warm_up(self, *, streets: bool = False) -> None:
-        """Prepare what the first question would have to wait for.
-
-        Parameters
-        ----------
-        streets
-            Prepare for edits of streets, gates and paths too.
-        """
+    def warm_up(self) -> None:
+        """Prepare what the first edit of a facility would have to wait for, for every type."""
         with self._lock:
             self._search_labels(list(range(len(self.base.columns))))
             for number in range(len(self.base.columns)):
                 self._find_farthest(number)
-            if streets:
-                _ = self._plan.book.shelf.tree
-                self._know_leaks(self.start, list(range(len(self.base.columns))))
             self._trim()
 
     def run(self, edits: Sequence[Edit], *, threads: int = 1) -> Step:

@@ -28,7 +28,7 @@ from layers.network import fetch_barrier_names, fetch_versions
 from layers.query.exports import lay_out, stream_rows
 from layers.query.features import geojson_of
 from layers.query.results import MS_PER_S, degrees
-from layers.scenarios.tables import scenario, scenario_area, scenario_change, scenario_edit
+from layers.scenarios.tables import scenario, scenario_area, scenario_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -319,16 +319,6 @@ def after_change(statement: Select[Any], building_id: int, position: int) -> Sel
     """Return the rows of :func:`build_scenario_buildings` that come after one of them."""
     place = tuple_(statement.selected_columns["building_id"], statement.selected_columns["position"])
     return statement.where(place > tuple_(literal(building_id), literal(position)))
-
-
-def build_scenario_edits(scenario_id: int) -> Select[Any]:
-    """Return the edits in effect with what is drawn of them on the map."""
-    edit = scenario_edit.c
-    return (
-        select(edit.number, edit.op, edit.properties, geojson_of(edit.geom).label("geometry"))
-        .where(edit.scenario_id == scenario_id)
-        .order_by(edit.number)
-    )
 
 
 def export_scenario(conn: Connection, scenario_id: int, *, what: str, path: Path, bom: bool = False) -> int:

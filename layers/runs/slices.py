@@ -71,12 +71,6 @@ class Slots:
         place = (row << SLICE_BITS) + (building_id & (SLICE_BUILDINGS - 1))
         return cls(slice_of[is_first].astype(np.int32), place)
 
-    def find_ids(self) -> IntArray:
-        """Return the store ids of the buildings, shape (n,)."""
-        first = self.number.astype(np.int64)[self.place >> SLICE_BITS] << SLICE_BITS
-        found: IntArray = first + (self.place & (SLICE_BUILDINGS - 1))
-        return found
-
 
 def encode_reach(reach_ms: Int32Array, is_linked: BoolArray) -> Int32Array:
     """Return reach as it is stored: :data:`NOT_LINKED` where the building is tied to no way."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from geo.area_sums import AREA_FIGURES, HomeSums
-from geo.gaps import COVERED, find_status, split_by_status
+from geo.gaps import COVERED, GAP, UNKNOWN, find_status, split_by_status
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -33,8 +33,14 @@ def test_one_pass_gives_the_sums_by_area_group_and_facility(seed: int) -> None:
     }
     found = sums.add_column(everybody, own, **column, facility=facility, facilities=facilities)
     for figures, weight in ((found.everybody, everybody), (found.own, own)):
-        np.testing.assert_array_equal(figures, sums.add_up(weight, **column))
         status = find_status(reach_ms, is_linked, 300)
+        in_radius = (radius_mm >= 0) & (radius_mm <= column["radius_limit_mm"])
+        by_status = [status == one for one in (COVERED, GAP, UNKNOWN)]
+        by_home = [weight, *(weight * one for one in by_status), weight * in_radius]
+        by_home += [dwellings, *(dwellings * one for one in by_status), np.ones(homes), *by_status, is_uncounted]
+        place = np.where(deepest < 0, areas, deepest)
+        wanted = [np.bincount(place, weights=one, minlength=areas + 1).astype(np.int64) for one in by_home]
+        np.testing.assert_array_equal(figures, np.column_stack(wanted))
         people = figures.sum(axis=0)[AREA_FIGURES.index("covered") : AREA_FIGURES.index("unknown") + 1]
         np.testing.assert_array_equal(people, split_by_status(weight.astype(np.int64), status).sum(axis=0))
     served = facility[status == COVERED]

@@ -205,7 +205,9 @@ def test_a_path_leads_where_residents_own_walks_lead_on(*, through_estate: bool,
     edits: list[Edit] = [FacilityClosed(0), PathDrawn(line((50, -100), (150, -100)))]
     engine = WhatIf(base)
     if warm:
-        engine.warm_up(streets=True)
+        # an edit of streets lists where residents' walks lead in the base
+        engine.warm_up()
+        engine.run([StreetClosed(6)])
     step = engine.start
     for batch in [edits] if together else [[one] for one in edits]:
         step = step.apply(batch)

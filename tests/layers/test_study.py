@@ -77,7 +77,7 @@ def test_people_take_two_bytes_until_one_building_holds_more(fresh_db: Db, most:
     with fresh_db.reader.connect() as connection:
         buildings = load_study(connection, fresh_db.settings).buildings
     assert buildings.counts.itemsize == size
-    found = buildings.people_columns()
+    found = buildings.take_people(np.arange(3), ("people", "a80_up"))
     assert found["people"].tolist() == [4, most, -1]
     assert found["a80_up"].tolist() == [-1, -1, -1]
 
