@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from geo.footprints import HAIR_M, Footprints, do_meet, find_gap, holds_point, join_segments, measure_footprint
+from geo.footprints import Footprints, do_meet, find_gap, holds_point, join_segments, measure_footprint
+from geo.segments import HAIR_M
 from geo.units import FloatArray, Int32Array, IntArray, ObjectArray
 
 if TYPE_CHECKING:

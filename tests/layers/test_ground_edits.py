@@ -70,6 +70,8 @@ def set_on_hills(base: Base, profile: WalkProfile, streets: StreetGround, hills:
     assert isinstance(base.home, np.ndarray)
     homes = Homes(link_points(base.home, base.homes.zone, ways=ways), base.homes.zone)
     sites = base.facilities
+    assert isinstance(sites.geometry, np.ndarray)
+    assert isinstance(sites.zone, np.ndarray)
     entrances = link_sites(sites.geometry, sites.zone, ways=ways, gate_point=base.gate_point)
     walk = prepare_walk(network, profile, ground)
     bounds = [column.bound_s for column in base.columns]
