@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from numba import njit
 
-from geo.segments import find_side
+from geo.linking.segments import find_side
 from geo.units import FloatArray, Int32Array, IntArray, ObjectArray
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from geo.corners import Corners
 from geo.errors import NotReady
 from geo.joins import join_streets
-from geo.link import Barriers, split_long_barriers
+from geo.linking.barriers import Barriers, split_long_barriers
 from geo.network import Gates, Network, StreetCorners, Streets, build_network
 from geo.units import ObjectArray
 from geo.walkable import classify_streets
@@ -40,7 +40,8 @@ SETTING_JOIN_M = "street_join_m"
 
 ENGINE_FILES = (
     *("network.py", "corners.py", "gates.py", "joins.py", "topology.py", "walls.py", "walkable.py", "units.py"),
-    *("link.py", "footprint_links.py", "footprints.py", "segments.py", "places.py", "inside.py", "arrays.py"),
+    *("link.py", "places.py", "inside.py", "arrays.py"),
+    *(f"linking/{name}.py" for name in ("barriers", "footprint_links", "footprints", "segments")),
 )
 """Modules of geo whose change makes compiled arrays stale."""
 

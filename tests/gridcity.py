@@ -9,7 +9,8 @@ import numpy as np
 import shapely
 
 from geo.costs import WalkProfile, find_walkable
-from geo.link import Barriers, Links, Ways, link_points, link_sites, split_long_barriers
+from geo.link import Links, Ways, link_points, link_sites
+from geo.linking.barriers import Barriers, split_long_barriers
 from geo.network import Gates, Network, Streets, build_network
 from geo.reach import Homes, Reach, find_reach, prepare_walk
 from geo.walls import OUTSIDE, Walls

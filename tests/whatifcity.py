@@ -11,7 +11,8 @@ import shapely
 from geo.costs import WalkProfile
 from geo.driving import Roads
 from geo.driving_turns import TurnRules
-from geo.link import Barriers, Ways, link_points, link_sites, split_long_barriers
+from geo.link import Ways, link_points, link_sites
+from geo.linking.barriers import Barriers, split_long_barriers
 from geo.network import CLOSED_ON_FOOT, STEPS, Gates, Streets
 from geo.radius import find_radius
 from geo.reach import Homes, find_reach

@@ -9,7 +9,8 @@ import numpy as np
 
 from geo.errors import DataError
 from geo.gaps import Status, find_status
-from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Barriers, Entrances, Ways, link_points, link_sites
+from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Entrances, Ways, link_points, link_sites
+from geo.linking.barriers import Barriers
 from geo.places import Places
 from geo.radius import find_radius
 from geo.reach import Homes, Walk, find_reach

@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo.link import MAX_LINK_M, OUTLINE_REACH_M, Barriers
+from geo.link import MAX_LINK_M, OUTLINE_REACH_M
+from geo.linking.barriers import Barriers
 from geo.network import (
     CLOSED_ON_FOOT,
     NO_WHEELCHAIR,

@@ -22,7 +22,7 @@ from geo.whatif.patch_index import BoxGrid, grow
 from geo.whatif.straight import take_places
 
 if TYPE_CHECKING:
-    from geo.link import Barriers
+    from geo.linking.barriers import Barriers
     from geo.whatif.overlay import EntranceBook
     from geo.whatif.patch import Patched
     from geo.whatif.patch_work import Patchwork

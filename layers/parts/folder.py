@@ -21,7 +21,8 @@ import shapely
 from geo.costs import find_walkable
 from geo.errors import DataError, MissingColumn, NotReady, RequestError
 from geo.gaps import NO_COUNT, AreaTree
-from geo.link import Ways, link_points, link_sites, split_long_barriers
+from geo.link import Ways, link_points, link_sites
+from geo.linking.barriers import split_long_barriers
 from geo.metric import choose_metric_crs
 from geo.network import Gates, Streets, build_network
 from geo.partition import find_inside, find_middles, join_boxes

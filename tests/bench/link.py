@@ -10,7 +10,8 @@ import numpy as np
 import shapely
 
 from geo.costs import find_walkable
-from geo.link import Barriers, Ways, link_points
+from geo.link import Ways, link_points
+from geo.linking.barriers import Barriers
 from geo.walls import OUTSIDE
 from tests.bench.ground import SEED
 from tests.bench.measure import Agreement, Case, Pair, Skip

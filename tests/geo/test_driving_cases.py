@@ -10,7 +10,8 @@ from geo.circles.circle import Place, find_circle, survey
 from geo.costs import WalkProfile
 from geo.driving import Roads, cost_driving
 from geo.driving_turns import Drive, TurnBans, prepare_drive
-from geo.link import Barriers, Entrances, Links, Ways, link_points, link_sites, split_long_barriers
+from geo.link import Entrances, Links, Ways, link_points, link_sites
+from geo.linking.barriers import Barriers, split_long_barriers
 from geo.network import Network
 from geo.reach import Homes, find_reach
 from geo.units import NO_COST

@@ -9,9 +9,10 @@ import pytest
 import shapely
 import shapely.affinity
 
-from geo.link import Barriers, link_points, split_long_barriers
+from geo.link import link_points
+from geo.linking.barriers import Barriers, split_long_barriers
+from geo.linking.segments import SegmentGrid
 from geo.places import Places, stands_near
-from geo.segments import SegmentGrid
 from tests.geo.link_oracle import link_pairwise
 from tests.gridcity import ORIGIN, GridCity, line, objects
 

@@ -19,7 +19,8 @@ from geo.circles.circle import find_circle, find_place, survey
 from geo.circles.near import index_ways
 from geo.costs import WalkProfile, cost_edges, find_walkable
 from geo.joins import join_streets
-from geo.link import Barriers, Entrances, Links, Ways, link_points, link_sites
+from geo.link import Entrances, Links, Ways, link_points, link_sites
+from geo.linking.barriers import Barriers
 from geo.network import Gates, Network, Streets, build_network
 from geo.reach import Homes, Walk, find_reach, lay_out_walk
 from geo.units import NO_COST

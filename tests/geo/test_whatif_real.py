@@ -15,7 +15,7 @@ import shapely
 
 from geo.errors import RequestError
 from geo.joins import join_streets
-from geo.link import split_long_barriers
+from geo.linking.barriers import split_long_barriers
 from geo.network import Gates, Streets
 from geo.walls import Walls
 from geo.whatif.edits import Town

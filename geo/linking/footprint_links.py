@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from geo.footprints import Footprints, do_meet, find_gap, holds_point, join_segments, measure_footprint
-from geo.segments import HAIR_M
+from geo.linking.footprints import Footprints, do_meet, find_gap, holds_point, join_segments, measure_footprint
+from geo.linking.segments import HAIR_M
 from geo.units import FloatArray, Int32Array, IntArray, ObjectArray
 
 if TYPE_CHECKING:
+    from geo.linking.segments import SegmentGrid
     from geo.network import Network
-    from geo.segments import SegmentGrid
 
 StateArray = npt.NDArray[np.uint8]
 
@@ -327,11 +327,11 @@ def _find_nearest(
     Parameters
     ----------
     box, piece_first, piece_from, piece_to, piece_box, ring_xy
-        See :class:`geo.footprints.Footprints`.
+        See :class:`geo.linking.footprints.Footprints`.
     zone, line_zone
         Zone of each outline and line.
     corner, cell_m, columns, rows, cell_ptr, ends, owner
-        See :class:`geo.segments.SegmentGrid`.
+        See :class:`geo.linking.segments.SegmentGrid`.
     ptr, xy
         Vertices of line ``e`` are ``xy[ptr[e]:ptr[e + 1]]``.
     max_m

@@ -17,7 +17,7 @@ import shapely
 from numba import njit
 
 from geo.arrays import join_runs
-from geo.segments import find_distance, find_side, project
+from geo.linking.segments import find_distance, find_side, project
 from geo.units import FloatArray, IntArray, ObjectArray
 
 _AREAS = (3, 6)

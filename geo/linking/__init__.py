@@ -1,0 +1,1 @@
+"""What links are found with: a raster of street segments, footprints as coordinates, barriers."""
