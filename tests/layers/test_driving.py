@@ -65,11 +65,8 @@ BANS = {
 }
 
 
-@pytest.fixture(scope="module")
-def town(db: Db, tmp_path_factory: pytest.TempPathFactory) -> tuple[Db, Settings]:
-    """Return a database with the plus in it."""
-    folder = tmp_path_factory.mktemp("drive")
-    path = folder / "plus.osm.pbf"
+def write_plus(path: Path) -> None:
+    """Write the plus as an OpenStreetMap extract."""
     with osmium.SimpleWriter(str(path)) as writer:
         for number, (x, y) in PLACES.items():
             writer.add_node(Node(id=number, location=(LON + x * STEP, LAT + y * STEP)))
@@ -77,6 +74,14 @@ def town(db: Db, tmp_path_factory: pytest.TempPathFactory) -> tuple[Db, Settings
             writer.add_way(Way(id=number, nodes=nodes, tags=tags))
         for number, (members, tags) in BANS.items():
             writer.add_relation(Relation(id=number, members=members, tags=tags))
+
+
+@pytest.fixture(scope="module")
+def town(db: Db, tmp_path_factory: pytest.TempPathFactory) -> tuple[Db, Settings]:
+    """Return a database with the plus in it."""
+    folder = tmp_path_factory.mktemp("drive")
+    path = folder / "plus.osm.pbf"
+    write_plus(path)
     load_osm(db.owner, path, LoadOptions())
     return db, replace(db.settings, home=folder)
 

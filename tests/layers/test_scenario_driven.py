@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import osmium
 import pytest
-from osmium.osm.mutable import Node, Relation, Way
 from sqlalchemy import select
 
 from layers import tables
@@ -20,7 +18,7 @@ from layers.scenarios.result import describe_difference
 from tests.factories import add_building, add_facility
 from tests.gridstore import raise_version
 from tests.layers.scenario_town import RawEdits, Store, check_against_full_run
-from tests.layers.test_driving import BANS, LAT, LON, PLACES, STEP, WAYS
+from tests.layers.test_driving import LAT, LON, STEP, write_plus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,13 +33,7 @@ REQUEST = GapRequest(types=(FIRE, "EDU_PRIMARY"), profiles=("adult", "driving"))
 def store(fresh_db: Db, tmp_path: Path) -> Store:
     """Return the plus of streets with a fire station in the west, a school in the east, homes everywhere and a run."""
     path = tmp_path / "plus.osm.pbf"
-    with osmium.SimpleWriter(str(path)) as writer:
-        for number, (x, y) in PLACES.items():
-            writer.add_node(Node(id=number, location=(LON + x * STEP, LAT + y * STEP)))
-        for number, (nodes, tags) in WAYS.items():
-            writer.add_way(Way(id=number, nodes=nodes, tags=tags))
-        for number, (members, tags) in BANS.items():
-            writer.add_relation(Relation(id=number, members=members, tags=tags))
+    write_plus(path)
     load_osm(fresh_db.owner, path, LoadOptions())
     settings = replace(fresh_db.settings, home=tmp_path)
     with fresh_db.writer.begin() as connection:
